@@ -1,0 +1,3 @@
+-- Run the app again.
+obj.spec.suspend = false
+return obj

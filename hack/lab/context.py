@@ -1,0 +1,161 @@
+"""Chooses the cluster that tests, demo and bench act on: never one that nobody named.
+
+Whatever a kubeconfig's current-context happens to be must not decide where namespaces are created and deleted.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from hack.lab.build import LabError, say
+from hack.lab.controlplane import CONTEXT, Lab
+
+NAMED_CONTEXT = "MICROAPP_E2E_CONTEXT"
+KIND_NAME = "microapp-e2e"
+_DOCKER_TIMEOUT = 10
+_KIND_TIMEOUT = 600
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where to act: a kubeconfig, the context in it, and who looks after the cluster."""
+
+    kubeconfig: Path
+    context: str
+    kind: Literal["named", "kind", "lab"]
+
+
+def choose_cluster(
+    env: Mapping[str, str], *, docker_answers: bool, kind_installed: bool, lab_kubeconfig: Path, kind_kubeconfig: Path
+) -> Cluster:
+    """The cluster by precedence: the one the user named, kind, the lab. LabError for one that nobody named."""
+    kubeconfig, named = env.get("KUBECONFIG", ""), env.get(NAMED_CONTEXT, "")
+    if named and not kubeconfig:
+        raise LabError(f"{NAMED_CONTEXT}={named} says which context, but not of which file: set KUBECONFIG too.")
+    if named and os.pathsep in kubeconfig:
+        raise LabError(f"KUBECONFIG={kubeconfig} lists several files: name the one that has the context {named}.")
+    if named:
+        return Cluster(Path(kubeconfig), named, "named")
+    if kubeconfig and os.path.abspath(kubeconfig) != str(lab_kubeconfig):
+        raise LabError(
+            f"KUBECONFIG={kubeconfig} is set, but no context of it is named, and its current context is not taken "
+            f"unasked: set {NAMED_CONTEXT} to the context to use, or unset KUBECONFIG to use a local cluster."
+        )
+    if not kubeconfig and docker_answers and kind_installed:
+        return Cluster(kind_kubeconfig, f"kind-{KIND_NAME}", "kind")
+    return Cluster(lab_kubeconfig, CONTEXT, "lab")
+
+
+def lab_from_environment() -> Lab:
+    """The lab of this checkout, or the one in LAB_DIR."""
+    return Lab(Path(os.environ.get("LAB_DIR") or ".lab").resolve())
+
+
+def cluster_from_environment() -> Cluster:
+    """The cluster of this shell, not yet started."""
+    lab = lab_from_environment()
+    return choose_cluster(
+        os.environ,
+        docker_answers=_docker_answers(),
+        kind_installed=shutil.which("kind") is not None,
+        lab_kubeconfig=lab.kubeconfig,
+        kind_kubeconfig=lab.folder.with_name(f"{lab.folder.name}-kind") / "kubeconfig",
+    )
+
+
+@contextmanager
+def started(cluster: Cluster) -> Iterator[Cluster]:
+    """Have ``cluster`` running; one that wasn't running before is gone afterwards."""
+    if cluster.kind == "named":
+        check_named(cluster)
+        yield cluster
+        return
+    was_running = lab_from_environment().running() if cluster.kind == "lab" else _kind_exists()
+    ensure_started(cluster)
+    try:
+        yield cluster
+    finally:
+        if not was_running:
+            _stop(cluster)
+
+
+def ensure_started(cluster: Cluster) -> None:
+    """Start ``cluster`` unless it runs; one that the user named is only checked."""
+    if cluster.kind == "named":
+        check_named(cluster)
+    elif cluster.kind == "lab":
+        lab_from_environment().up()
+    else:
+        _start_kind(cluster)
+
+
+def check_named(cluster: Cluster) -> None:
+    """LabError unless the kubeconfig the user named exists and has the context."""
+    if not cluster.kubeconfig.is_file():
+        raise LabError(f"KUBECONFIG={cluster.kubeconfig} is not there.")
+    content = yaml.safe_load(cluster.kubeconfig.read_text()) or {}
+    names = [entry["name"] for entry in content.get("contexts") or []]
+    if cluster.context not in names:
+        raise LabError(f"{cluster.kubeconfig} has no context {cluster.context}; it has: {', '.join(names) or 'none'}.")
+
+
+def kubectl_binary(cluster: Cluster) -> str:
+    """The lab's own kubectl for the lab, else the one on PATH."""
+    if cluster.kind == "lab":
+        return str(lab_from_environment().folder / "bin" / "kubectl")
+    found = shutil.which("kubectl")
+    if found is None:
+        raise LabError("kubectl is not on PATH.")
+    return found
+
+
+def _docker_answers() -> bool:
+    """True when a Docker engine is there; its client alone exits with 0 on some versions, so the answer is read."""
+    if shutil.which("docker") is None:
+        return False
+    command = ["docker", "info", "--format", "{{.ServerVersion}}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_DOCKER_TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0 and bool(done.stdout.strip())
+
+
+def _kind(*arguments: str) -> str:
+    command = ["kind", *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_KIND_TIMEOUT, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"{' '.join(command)} did not end within {_KIND_TIMEOUT} s") from error
+    if done.returncode != 0:
+        raise LabError(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def _kind_exists() -> bool:
+    return KIND_NAME in _kind("get", "clusters").split()
+
+
+def _start_kind(cluster: Cluster) -> None:
+    cluster.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
+    where = ("--name", KIND_NAME, "--kubeconfig", str(cluster.kubeconfig))
+    if _kind_exists():
+        _kind("export", "kubeconfig", *where)
+        return
+    say(f"creating the kind cluster {KIND_NAME} …")
+    _kind("create", "cluster", *where, "--wait", "180s")
+
+
+def _stop(cluster: Cluster) -> None:
+    if cluster.kind == "lab":
+        lab_from_environment().down()
+        return
+    _kind("delete", "cluster", "--name", KIND_NAME, "--kubeconfig", str(cluster.kubeconfig))
+    shutil.rmtree(cluster.kubeconfig.parent, ignore_errors=True)

@@ -1,0 +1,114 @@
+"""Daemons of one lab: started detached, known by pid and start time, ended without touching any other."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hack.lab.build import LabError
+
+_GRACE = 15.0
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """One running process; ``started`` (clock ticks since boot) and ``program`` tell it from a later one of its pid."""
+
+    name: str
+    pid: int
+    started: int
+    program: str = ""
+
+    def alive(self) -> bool:
+        """True while this very process runs; after a reboot pid and ticks alone could be another's."""
+        return _start_time(self.pid) == self.started and self.program in ("", _program(self.pid))
+
+
+def start(name: str, command: list[str], folder: Path) -> Daemon:
+    """Start ``command`` in a session of its own, its output in ``folder/logs/name.log``; records it."""
+    log = folder / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd=folder
+        )
+    started = _start_time(process.pid)
+    if started is None:
+        raise LabError(f"{name} ended at once; see {log}")
+    daemon = Daemon(name, process.pid, started, command[0])
+    _record(folder, [*recorded(folder), daemon])
+    return daemon
+
+
+def recorded(folder: Path) -> list[Daemon]:
+    """The daemons this lab started, alive or not."""
+    file = folder / "daemons.json"
+    return [Daemon(**entry) for entry in json.loads(file.read_text())] if file.exists() else []
+
+
+def stop_all(folder: Path) -> None:
+    """End this lab's daemons, last started first: politely, then after a while by force."""
+    for daemon in reversed(recorded(folder)):
+        _stop(daemon)
+
+
+def wait_until(what: str, ready: Callable[[], bool], folder: Path, *, timeout: float = 60.0) -> None:
+    """Poll ``ready`` until it is true; LabError with the log's tail when a daemon dies or time is up."""
+    deadline = time.monotonic() + timeout
+    while not ready():
+        dead = [d for d in recorded(folder) if not d.alive()]
+        if dead or time.monotonic() > deadline:
+            names = [d.name for d in dead] or [what]
+            raise LabError("\n".join(f"{name} is not up:\n{_tail(folder, name)}" for name in names))
+        time.sleep(0.1)
+
+
+def _stop(daemon: Daemon) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if not daemon.alive():
+            break
+        os.kill(daemon.pid, number)
+        deadline = time.monotonic() + _GRACE
+        while daemon.alive() and time.monotonic() < deadline:
+            _reap(daemon.pid)
+            time.sleep(0.05)
+
+
+def _reap(pid: int) -> None:
+    """Collect ``pid`` if it is a child of this process, so that it doesn't stay a zombie."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return
+
+
+def _record(folder: Path, daemons: list[Daemon]) -> None:
+    partial = folder / "daemons.json.partial"
+    partial.write_text(json.dumps([asdict(d) for d in daemons]))
+    partial.rename(folder / "daemons.json")
+
+
+def _start_time(pid: int) -> int | None:
+    """Field 22 of /proc/PID/stat (proc(5)); None when there is no such process, or only its zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+def _program(pid: int) -> str | None:
+    """The first word of the command line of ``pid``; None when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").partition("\0")[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _tail(folder: Path, name: str) -> str:
+    log = folder / "logs" / f"{name}.log"
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else "(no log)"

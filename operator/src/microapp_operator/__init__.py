@@ -1,0 +1,1 @@
+"""The MicroApp operator: one MicroApp in, one confined, observable, accountable runtime out."""

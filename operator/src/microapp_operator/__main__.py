@@ -1,0 +1,202 @@
+"""Wiring: settings from flags and environment, adapters, feeds, and the order of starting and stopping."""
+
+import argparse
+import asyncio
+import contextlib
+import ipaddress
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+
+import kopf
+import structlog
+import uvloop
+
+from microapp_operator.adapters.http import HealthServer, ListenError
+from microapp_operator.adapters.kubernetes.client import (
+    KubernetesClient,
+    kubeconfig_from_environment,
+    load_configuration,
+)
+from microapp_operator.adapters.kubernetes.cluster import KubernetesCluster
+from microapp_operator.adapters.kubernetes.events import KubernetesEvents
+from microapp_operator.adapters.kubernetes.informer import Informer
+from microapp_operator.adapters.kubernetes.networks import discover_networks
+from microapp_operator.errors import OperatorError
+from microapp_operator.handlers import build_registry, build_settings
+from microapp_operator.reconcile.engine import Engine
+from microapp_operator.reconcile.queue import WorkQueue
+from microapp_operator.reconcile.reconciler import Reconciler
+from microapp_operator.reconcile.report import Reporter
+from microapp_operator.reconcile.services import Services
+from microapp_operator.reconcile.store import Store
+from microapp_operator.reconcile.witness import Witness
+from microapp_operator.settings import Network, Settings
+from microapp_operator.telemetry import Metrics, configure_logging
+
+log = structlog.get_logger(__name__)
+_STALE = 150.0
+"""Seconds without event or bookmark after which a watch counts as stale; bookmarks come every 60."""
+
+
+class SystemClock:
+    """``ports.Clock`` of the machine."""
+
+    def now(self) -> datetime:
+        """The current time, in UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Operator:
+    """One process: everything that has to be started and stopped, in that order."""
+
+    client: KubernetesClient
+    informer: Informer
+    events: KubernetesEvents
+    engine: Engine
+    witness: Witness
+    metrics: Metrics
+    health: HealthServer
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until ``stop`` is set: health first, then the watches, then the work; drain on the way out."""
+        await self.health.start()
+        self.events.start()
+        feed = asyncio.create_task(self._feed(stop), name="kopf")
+        ended = asyncio.create_task(stop.wait(), name="stop")
+        start = asyncio.create_task(self._start(), name="start")
+        try:
+            await asyncio.wait({feed, ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.set()
+            start.cancel()
+            await asyncio.gather(start, return_exceptions=True)
+            await self.engine.stop()
+            await self.informer.stop()
+            await self.events.stop()
+            await self.health.stop()
+            await asyncio.gather(feed, return_exceptions=True)
+            await self.client.close()
+        if feed.done() and not feed.cancelled() and feed.exception() is not None:
+            raise feed.exception() or RuntimeError("the feed ended")
+
+    async def _start(self) -> None:
+        """Nothing is reconciled on half a picture: the workers wait for the first lists."""
+        await self.informer.start()
+        for kind in self.informer.ages():
+            self.metrics.track_watch(kind, partial(self._age, kind))
+        self.engine.start()
+
+    def _age(self, kind: str) -> float:
+        return self.informer.ages()[kind]
+
+    async def _feed(self, stop: asyncio.Event) -> None:
+        await kopf.operator(
+            registry=build_registry(self.engine),
+            settings=build_settings(),
+            standalone=True,
+            clusterwide=True,
+            stop_flag=stop,
+        )
+
+
+async def build_operator(settings: Settings, *, host: str, port: int) -> Operator:
+    """Everything wired, nothing started. OperatorError when there are no credentials."""
+    metrics = Metrics(version=_version())
+    configuration = await load_configuration(kubeconfig_from_environment(os.environ), None)
+    client = KubernetesClient(configuration, in_flight=settings.writes_in_flight, on_request=metrics.requested)
+    reserved = (*settings.reserved_networks, *await discover_networks(client))
+    log.info("reserved_networks", networks=[str(n) for n in reserved])
+    informer = Informer(client, on_restart=metrics.watch_restarted)
+    cluster = KubernetesCluster(client, informer.record)
+    events = KubernetesEvents(client, on_drop=metrics.event_dropped)
+    store = Store(reserved)
+    queue = WorkQueue(on_latency=metrics.queued)
+    metrics.track_queue(lambda: len(queue))
+    reporter = Reporter(cluster, events, store, metrics)
+    services = Services(cluster, informer.cache, reporter, SystemClock(), informer.capabilities)
+    engine = Engine(store, queue, Reconciler(store, queue, services), metrics, settings.workers)
+    witness = Witness(engine, cluster, on_lag=metrics.watch_restarted)
+    informer.on_child = engine.on_child
+    informer.on_policy = lambda kind, raw, deleted: engine.on_policy(kind, raw, deleted=deleted)
+    informer.on_capabilities = engine.on_capabilities
+    informer.on_app = witness.saw
+    checks: dict[str, Callable[[], str | None]] = {
+        "workers": engine.dead_workers,
+        "watches": partial(_stale_watches, informer),
+        "feed": witness.complaint,
+    }
+    health = HealthServer(checks, metrics.registry, host=host, port=port)
+    return Operator(client, informer, events, engine, witness, metrics, health)
+
+
+def _stale_watches(informer: Informer) -> str | None:
+    stale = [f"{kind} for {age:.0f} s" for kind, age in informer.ages().items() if age > _STALE]
+    return f"not heard of: {', '.join(sorted(stale))}" if stale else None
+
+
+def _version() -> str:
+    try:
+        return version("microapp-operator")
+    except PackageNotFoundError:
+        return "0.1.0+source"
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; write a network such as 10.0.0.0/8") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="microapp-operator", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="reconcile MicroApps until stopped")
+    run.add_argument("--host", default="127.0.0.1", help="address of /healthz, /readyz and /metrics")
+    run.add_argument("--port", type=int, default=8080, help="their port; 0 takes a free one")
+    run.add_argument("--workers", type=int, default=16, help="MicroApps reconciled at once")
+    run.add_argument("--writes-in-flight", type=int, default=32, help="write requests at once")
+    run.add_argument(
+        "--reserved-network",
+        type=_network,
+        action="append",
+        default=[],
+        help="network no app may name as egress, besides those the cluster tells of; may be repeated",
+    )
+    run.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    run.add_argument("--log-format", default="json", choices=("json", "text"))
+    return parser
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    settings = Settings(
+        reserved_networks=tuple(arguments.reserved_network),
+        workers=arguments.workers,
+        writes_in_flight=arguments.writes_in_flight,
+    )
+    try:
+        operator = await build_operator(settings, host=arguments.host, port=arguments.port)
+        await operator.run(asyncio.Event())
+    except (OperatorError, ListenError) as error:
+        log.error("cannot_start", why=str(error))
+        return 1
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    configure_logging(arguments.log_level, json=arguments.log_format == "json")
+    with contextlib.suppress(KeyboardInterrupt):
+        return uvloop.run(_run(arguments))
+    return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

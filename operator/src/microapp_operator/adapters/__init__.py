@@ -1,0 +1,1 @@
+"""I/O: implements the ports on the real API server. Only ``__main__`` imports adapters."""

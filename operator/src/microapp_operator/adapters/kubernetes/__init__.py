@@ -1,0 +1,1 @@
+"""The Kubernetes side, on the client library's asyncio flavour: writes, watches, Events."""

@@ -1,0 +1,312 @@
+"""The truth about an app as conditions and status. Pure: (old, view, now) -> new.
+
+One law holds them together: Ready=False exactly when Stalled=True, so kstatus, Argo CD and a person read
+the same. Ready is Unknown while work is in progress and while a person has still to approve.
+Must not import ports, adapters or reconcile.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from microapp_operator.decide.decision import Decision
+from microapp_operator.model import Condition, MicroAppStatus, Stage
+from microapp_operator.model.status import NamespaceStatus, Step
+from microapp_operator.reasons import ConditionType, Finding, Reason
+
+TRUE, FALSE, UNKNOWN = "True", "False", "Unknown"
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What the workload reports: reason, message, and whether quota blocks its pods."""
+
+    reason: Reason
+    message: str = ""
+    quota_message: str = ""
+
+    def because(self, why: str) -> "Workload":
+        """The same, with what the pods say of it."""
+        return replace(self, message=f"{self.message} {why}".strip())
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that is known at the end of a pass, complete or not.
+
+    decision: None when the spec or its tier couldn't be read.
+    faults: what keeps the app from its state until a person acts (spec, tier, foreign objects, API).
+    progress: what is being waited for, retried or torn down; None when the pass is complete.
+    namespace: the bound namespace, None while there is none.
+    guarded: the guardrails are in place. held: the last accepted revision runs, not the declared one.
+    workload: None while nothing was started.
+    """
+
+    generation: int
+    decision: Decision | None = None
+    faults: tuple[Finding, ...] = ()
+    progress: Finding | None = None
+    namespace: NamespaceStatus | None = None
+    guarded: bool = False
+    held: bool = False
+    workload: Workload | None = None
+    approved_fingerprint: str | None = None
+    rendered_hash: str | None = None
+    children_hash: str | None = None
+    suggested_tier: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    type: ConditionType
+    status: str
+    reason: Reason
+    message: str = ""
+
+
+def compute_status(old: MicroAppStatus, view: View, now: datetime) -> MicroAppStatus:
+    """The new status; equal to ``old`` when nothing changed, so that nothing is written."""
+    guards = _guards(view)
+    judgements = (*_summary(view, guards), *guards)
+    before = {c.type: c for c in old.conditions}
+    decision = view.decision
+    return MicroAppStatus(
+        observed_generation=view.generation,
+        namespace=view.namespace,
+        fingerprint=decision.fingerprint if decision else None,
+        approved_fingerprint=view.approved_fingerprint,
+        rendered_hash=view.rendered_hash,
+        children_hash=view.children_hash,
+        suggested_tier=view.suggested_tier,
+        conditions=tuple(_condition(j, before.get(j.type), view.generation, now) for j in judgements),
+        egress=tuple(d.status for d in decision.egress) if decision else (),
+        steps=_steps(view, judgements[0].status == TRUE),
+    )
+
+
+def _condition(judged: _Judgement, old: Condition | None, generation: int, now: datetime) -> Condition:
+    kept = old is not None and old.status == judged.status
+    return Condition(
+        type=judged.type,
+        status=judged.status,
+        reason=judged.reason,
+        message=judged.message[:4096],
+        observed_generation=generation,
+        last_transition_time=old.last_transition_time
+        if old is not None and kept
+        else now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+
+def _summary(view: View, guards: tuple[_Judgement, ...]) -> tuple[_Judgement, ...]:
+    """Ready, Reconciling, Stalled."""
+    faults = _faults(view)
+    if faults:
+        text = _join(faults)
+        return (
+            _Judgement(ConditionType.READY, FALSE, faults[0].reason, text),
+            _Judgement(ConditionType.RECONCILING, FALSE, faults[0].reason, "Waits for a person."),
+            _Judgement(ConditionType.STALLED, TRUE, faults[0].reason, text),
+        )
+    calm = _Judgement(ConditionType.STALLED, FALSE, Reason.NOT_REQUIRED, "Nothing waits for a person to repair it.")
+    waiting = _in_progress(view)
+    if waiting is not None:
+        return (
+            _Judgement(ConditionType.READY, UNKNOWN, waiting.reason, waiting.text()),
+            _Judgement(ConditionType.RECONCILING, TRUE, waiting.reason, waiting.text()),
+            calm,
+        )
+    done = _Judgement(ConditionType.RECONCILING, FALSE, Reason.RECONCILED, "Nothing is in progress.")
+    pending = view.decision.verdict.production or view.decision.verdict.endpoints if view.decision else ()
+    if pending:
+        return (_Judgement(ConditionType.READY, UNKNOWN, pending[0].reason, _join(pending)), done, calm)
+    suspended = view.decision is not None and view.decision.app.spec.suspend
+    reason = Reason.SUSPENDED if suspended else Reason.RECONCILED
+    return (_Judgement(ConditionType.READY, TRUE, reason, _ready_message(view, guards)), done, calm)
+
+
+def _faults(view: View) -> tuple[Finding, ...]:
+    """Everything that makes Ready False, worst first."""
+    found = list(view.faults)
+    decision = view.decision
+    if decision is not None and view.progress is None:
+        found += decision.blocked
+        found += [decision.runtime_finding] if decision.runtime_finding else []
+        found += _secret_findings(decision)
+    if view.workload is not None and view.progress is None:
+        if view.workload.quota_message:
+            found.append(Finding(Reason.QUOTA_EXCEEDED, "", view.workload.quota_message))
+        elif view.workload.reason is Reason.WORKLOAD_UNAVAILABLE:
+            found.append(Finding(Reason.WORKLOAD_UNAVAILABLE, "", view.workload.message))
+    return tuple(found)
+
+
+def _in_progress(view: View) -> Finding | None:
+    if view.progress is not None:
+        return view.progress
+    if view.workload is not None and view.workload.reason is Reason.WORKLOAD_PROGRESSING:
+        return Finding(Reason.WORKLOAD_PROGRESSING, "", view.workload.message)
+    return None
+
+
+def _ready_message(view: View, guards: tuple[_Judgement, ...]) -> str:
+    unproven = [f"{g.type} ({g.reason})" for g in guards if g.status == UNKNOWN]
+    pending = [d.status.name for d in view.decision.egress if d.status.state == "Pending"] if view.decision else []
+    text = "All declared children are in place."
+    if pending:
+        text += f" Egress not open yet: {', '.join(pending)}."
+    if unproven:
+        text += f" Not proven here: {', '.join(unproven)}."
+    return text
+
+
+def _guards(view: View) -> tuple[_Judgement, ...]:
+    return (
+        _namespace_ready(view),
+        _quota_healthy(view),
+        _network_isolated(view),
+        _Judgement(ConditionType.ISOLATION_ENFORCED, UNKNOWN, Reason.NO_PROBE, Reason.NO_PROBE.remedy),
+        _approved(view),
+        *_secrets(view),
+        _Judgement(
+            ConditionType.LOG_FORWARDING,
+            UNKNOWN,
+            Reason.FORWARDER_NOT_INSTALLED,
+            Reason.FORWARDER_NOT_INSTALLED.remedy,
+        ),
+        _runtime_available(view),
+        _workload_available(view),
+    )
+
+
+def _fault(view: View, *reasons: Reason) -> Finding | None:
+    return next((f for f in view.faults if f.reason in reasons), None)
+
+
+def _namespace_ready(view: View) -> _Judgement:
+    kind = ConditionType.NAMESPACE_READY
+    fault = _fault(view, Reason.NAMESPACE_NOT_OURS, Reason.FOREIGN_ROLE_BINDING)
+    if fault is not None:
+        return _Judgement(kind, FALSE, fault.reason, fault.text())
+    if view.progress is not None and view.progress.reason in (
+        Reason.TERMINATING,
+        Reason.NAMESPACE_TERMINATING,
+    ):
+        return _Judgement(kind, FALSE, view.progress.reason, view.progress.text())
+    if view.namespace is None:
+        return _Judgement(kind, UNKNOWN, Reason.NAMESPACE_PENDING, Reason.NAMESPACE_PENDING.remedy)
+    return _Judgement(kind, TRUE, Reason.BOUND, f"Namespace {view.namespace.name} belongs to this app.")
+
+
+def _quota_healthy(view: View) -> _Judgement:
+    kind = ConditionType.QUOTA_HEALTHY
+    if view.workload is not None and view.workload.quota_message:
+        finding = Finding(Reason.QUOTA_EXCEEDED, "", view.workload.quota_message)
+        return _Judgement(kind, FALSE, finding.reason, finding.text())
+    if not view.guarded:
+        return _Judgement(kind, UNKNOWN, Reason.PROGRESSING, "The quota is not in place yet.")
+    return _Judgement(kind, TRUE, Reason.WITHIN_QUOTA, "The quota blocks no pod.")
+
+
+def _network_isolated(view: View) -> _Judgement:
+    kind = ConditionType.NETWORK_ISOLATED
+    fault = _fault(view, Reason.FOREIGN_NETWORK_POLICY)
+    if fault is not None:
+        return _Judgement(kind, FALSE, fault.reason, fault.text())
+    if not view.guarded:
+        return _Judgement(kind, UNKNOWN, Reason.PROGRESSING, "The policies are not in place yet.")
+    return _Judgement(
+        kind, TRUE, Reason.DENY_BY_DEFAULT, "Deny by default, both directions; only declared traffic is open."
+    )
+
+
+def _approved(view: View) -> _Judgement:
+    kind = ConditionType.APPROVED
+    if view.decision is None:
+        return _Judgement(kind, UNKNOWN, Reason.PROGRESSING, "Not judged: the spec or its tier can't be read.")
+    verdict = view.decision.verdict
+    pending = verdict.production or verdict.endpoints
+    if pending:
+        held = " The last accepted revision keeps running." if view.held else ""
+        return _Judgement(kind, FALSE, pending[0].reason, _join(pending) + held)
+    if not verdict.required:
+        return _Judgement(kind, TRUE, Reason.AUTO_APPROVED, "The tier asks for no approval here.")
+    return _Judgement(kind, TRUE, Reason.APPROVED, "Every approval the tier asks for is given.")
+
+
+def _secret_findings(decision: Decision) -> list[Finding]:
+    if not decision.app.spec.secrets:
+        return []
+    count = len(decision.app.spec.secrets)
+    return [
+        Finding(
+            Reason.SECRET_STORE_NOT_CONFIGURED,
+            "spec.secrets",
+            f"{count} declared, but no secret store is connected.",
+        )
+    ]
+
+
+def _secrets(view: View) -> tuple[_Judgement, _Judgement]:
+    ready, current = ConditionType.SECRETS_READY, ConditionType.ROTATION_CURRENT
+    findings = _secret_findings(view.decision) if view.decision else []
+    if findings:
+        text = findings[0].text()
+        return (
+            _Judgement(ready, FALSE, findings[0].reason, text),
+            _Judgement(current, UNKNOWN, findings[0].reason, text),
+        )
+    none = "The app declares no secrets."
+    return (
+        _Judgement(ready, TRUE, Reason.NOT_REQUIRED, none),
+        _Judgement(current, TRUE, Reason.NOT_REQUIRED, none),
+    )
+
+
+def _runtime_available(view: View) -> _Judgement:
+    kind = ConditionType.RUNTIME_AVAILABLE
+    if view.decision is None:
+        return _Judgement(kind, UNKNOWN, Reason.PROGRESSING, "Not judged: the spec or its tier can't be read.")
+    missing = view.decision.runtime_finding
+    if missing is not None:
+        return _Judgement(kind, FALSE, missing.reason, missing.text())
+    profile = view.decision.app.spec.runtime.profile
+    return _Judgement(kind, TRUE, Reason.PROFILE_SUPPORTED, f"Profile {profile} can be run here.")
+
+
+def _workload_available(view: View) -> _Judgement:
+    kind = ConditionType.WORKLOAD_AVAILABLE
+    if view.workload is None:
+        return _Judgement(kind, FALSE, Reason.HELD, f"Nothing runs yet. {Reason.HELD.remedy}")
+    reason = view.workload.reason
+    good = reason in (Reason.AVAILABLE, Reason.SCALED_TO_ZERO, Reason.SUSPENDED)
+    return _Judgement(kind, TRUE if good else FALSE, reason, view.workload.message or reason.remedy)
+
+
+def _join(findings: tuple[Finding, ...]) -> str:
+    shown = " ".join(f.text() for f in findings[:_SHOWN])
+    more = len(findings) - _SHOWN
+    return f"{shown} And {more} more." if more > 0 else shown
+
+
+def _steps(view: View, ready: bool) -> tuple[Step, ...]:
+    """The seven steps from registration to production (R10.1), as far as each has come."""
+    decision = view.decision
+    production = decision is not None and decision.app.spec.stage is Stage.PRODUCTION
+    within = decision is not None and not decision.blocked
+    approved = decision is not None and not (decision.verdict.production or decision.verdict.endpoints)
+    connected = decision is not None and all(d.status.state == "Enforced" for d in decision.egress)
+    running = view.workload is not None and view.workload.reason is Reason.AVAILABLE
+    reached = (
+        ("Registered", True),
+        ("Classified", within),
+        ("Confined", within and view.guarded),
+        ("Connected", within and view.guarded and connected),
+        ("Approved", within and approved),
+        ("Deployed", running),
+        ("InProduction", production and ready and running),
+    )
+    current = next((name for name, done in reached if not done), None)
+    return tuple(
+        Step(name=name, state="Done" if done else "Current" if name == current else "Pending") for name, done in reached
+    )

@@ -1,0 +1,37 @@
+"""Names the operator shares with the cluster: API group, labels, field manager, finalizer.
+
+They live apart so that every layer can import them; this module imports nothing of ours.
+"""
+
+from typing import Final
+
+GROUP: Final = "microapps.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+FIELD_MANAGER: Final = "microapp-operator"
+"""The one server-side-apply field manager of every write (KEP-555)."""
+
+FINALIZER: Final = f"{GROUP}/teardown"
+
+RENDERER_VERSION: Final = "1"
+"""Raised whenever desired/ renders an old spec differently: it voids every recorded fingerprint."""
+
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+LABEL_NAME: Final = "app.kubernetes.io/name"
+LABEL_APP_UID: Final = f"{GROUP}/app-uid"
+LABEL_APP: Final = f"{GROUP}/app"
+LABEL_TENANT: Final = f"{GROUP}/tenant"
+LABEL_TIER: Final = f"{GROUP}/tier"
+LABEL_CLASSIFICATION: Final = f"{GROUP}/classification"
+LABEL_STAGE: Final = f"{GROUP}/stage"
+ANNOTATION_APPLIED_HASH: Final = f"{GROUP}/applied-hash"
+"""SHA-256 of the manifest as rendered; says what a child was last applied from."""
+
+POD_SECURITY_VERSION: Final = "v1.36"
+"""Pod Security Standards version pinned in the namespace labels (KEP-2579)."""
+
+NAMESPACE_PREFIX: Final = "ma-"
+
+METADATA_RANGES: Final = ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")
+"""Link-local and cloud metadata addresses: never an egress target (RFC 3927, RFC 4291, cloud IMDS)."""

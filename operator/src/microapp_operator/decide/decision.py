@@ -1,0 +1,102 @@
+"""One decision per app: is it within its tier, approved, runnable here; and if so, what to render."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from microapp_operator.constants import RENDERER_VERSION
+from microapp_operator.decide.egress import EgressDecision, resolve_egress
+from microapp_operator.decide.limits import LimitInput, evaluate_limits
+from microapp_operator.decide.runtime import resolve_runtime
+from microapp_operator.desired.context import RenderContext, RuntimeChoice
+from microapp_operator.gates import ApprovalVerdict, compute_fingerprint, evaluate_approvals
+from microapp_operator.model import Approval, Connector, MicroApp, RiskTier
+from microapp_operator.model.canonical import digest
+from microapp_operator.model.microapp import MicroAppSpec
+from microapp_operator.reasons import Finding
+from microapp_operator.settings import Capabilities, Network
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the cluster holds besides the app."""
+
+    tiers: Mapping[str, RiskTier]
+    connectors: Mapping[str, Connector]
+    approvals: Sequence[Approval]
+    capabilities: Capabilities
+    reserved: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided for one spec in one tier.
+
+    blocked: nothing changes until a person edits the app, its tier or a Connector.
+    runtime: how to run it; None when the profile can't be honoured, with ``runtime_finding``.
+    accepted: the declared spec may run.
+    """
+
+    app: MicroApp
+    tier: RiskTier
+    fingerprint: str
+    blocked: tuple[Finding, ...]
+    verdict: ApprovalVerdict
+    egress: tuple[EgressDecision, ...]
+    runtime: RuntimeChoice | None
+    runtime_finding: Finding | None
+
+    @property
+    def accepted(self) -> bool:
+        """Within the tier, approved, and runnable here."""
+        return not self.blocked and not self.verdict.production and self.runtime is not None
+
+    def context(self) -> RenderContext:
+        """What the builders need to know."""
+        targets = tuple(d.target for d in self.egress if d.target is not None)
+        return RenderContext(targets=targets, runtime=self.runtime)
+
+    def inputs_hash(self) -> str:
+        """Digest of everything the rendering depends on."""
+        context = self.context()
+        return digest(
+            [
+                RENDERER_VERSION,
+                self.app.metadata.uid,
+                self.app.spec,
+                self.tier.metadata.name,
+                self.tier.spec,
+                [[t.name, *t.ports, t.protocol, *t.cidrs, *(t.peer or ())] for t in context.targets],
+                [self.runtime.kind, self.runtime.runtime_class] if self.runtime else None,
+            ]
+        )
+
+
+def evaluate(app: MicroApp, tier: RiskTier, around: Surroundings, now: datetime) -> Decision:
+    """Decide for ``app`` in ``tier``."""
+    given = LimitInput(app=app, tier=tier, connectors=around.connectors, reserved=around.reserved)
+    verdict = evaluate_approvals(app, tier, around.approvals, now)
+    runtime = resolve_runtime(app, tier, around.capabilities)
+    return Decision(
+        app=app,
+        tier=tier,
+        fingerprint=compute_fingerprint(app),
+        blocked=evaluate_limits(given),
+        verdict=verdict,
+        egress=resolve_egress(given, verdict),
+        runtime=None if isinstance(runtime, Finding) else runtime,
+        runtime_finding=runtime if isinstance(runtime, Finding) else None,
+    )
+
+
+def suggest_tier(app: MicroApp, around: Surroundings) -> str | None:
+    """The least risky tier the declaration fits into, or None when it fits none."""
+    for tier in sorted(around.tiers.values(), key=lambda t: (t.spec.rank, t.metadata.name)):
+        if not evaluate_limits(LimitInput(app, tier, around.connectors, around.reserved)):
+            return tier.metadata.name
+    return None
+
+
+def with_spec(app: MicroApp, spec: MicroAppSpec) -> MicroApp:
+    """``app`` as if it declared ``spec``."""
+    return app.model_copy(update={"spec": spec})

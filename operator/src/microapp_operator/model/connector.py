@@ -1,0 +1,66 @@
+"""Connector: an integration the admins have vetted, so that apps refer to it by name."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from microapp_operator.model.common import (
+    SET,
+    Cidr,
+    Classification,
+    HostName,
+    Label,
+    Model,
+    ObjectMeta,
+    Port,
+    Protocol,
+    cel,
+    validations,
+)
+
+
+class ConnectorSpec(Model):
+    """Where the integration is, and who may use it for what."""
+
+    model_config = {
+        "json_schema_extra": validations(
+            cel("has(self.hosts) || has(self.cidrs)", "at least one of hosts and cidrs must be set")
+        )
+    }
+
+    description: Annotated[str, Field(max_length=1024, description="What it connects to.")] = ""
+    hosts: Annotated[
+        tuple[HostName, ...],
+        Field(max_length=16, description="Host names of the integration.", json_schema_extra=SET),
+    ] = ()
+    cidrs: Annotated[
+        tuple[Cidr, ...],
+        Field(max_length=16, description="Networks of the integration.", json_schema_extra=SET),
+    ] = ()
+    ports: Annotated[
+        tuple[Port, ...],
+        Field(min_length=1, max_length=8, description="Destination ports.", json_schema_extra=SET),
+    ]
+    protocol: Annotated[Protocol, Field(description="Transport protocol.")] = Protocol.TCP
+    classifications: Annotated[
+        tuple[Classification, ...],
+        Field(min_length=1, max_length=4, description="Data that may be sent there.", json_schema_extra=SET),
+    ]
+    tiers: Annotated[
+        tuple[Label, ...],
+        Field(
+            min_length=1,
+            max_length=16,
+            description="Risk tiers whose apps may use it.",
+            json_schema_extra=SET,
+        ),
+    ]
+
+
+class Connector(Model):
+    """A vetted integration."""
+
+    model_config = {"extra": "ignore"}
+
+    metadata: ObjectMeta
+    spec: ConnectorSpec

@@ -1,0 +1,338 @@
+"""MicroApp: what a developer declares. Field descriptions are the text of ``kubectl explain``."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from microapp_operator.model.common import (
+    ATOMIC,
+    Cidr,
+    Classification,
+    HostName,
+    Label,
+    Model,
+    ObjectMeta,
+    Port,
+    Protocol,
+    Quantity,
+    Text,
+    cel,
+    list_map,
+    validations,
+)
+from microapp_operator.model.status import MicroAppStatus
+
+_NO_METADATA_RANGE = " && ".join(
+    f"!(isCIDR(self.cidr) && cidr(self.cidr).ip().family() == {family} && "
+    f"(cidr('{reserved}').containsCIDR(self.cidr) || cidr(self.cidr).containsCIDR('{reserved}')))"
+    for reserved, family in (("169.254.0.0/16", 4), ("fe80::/10", 6), ("fd00:ec2::254/128", 6))
+)
+
+
+class Stage(StrEnum):
+    """How far the app is on its way to users."""
+
+    SANDBOX = "sandbox"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class Profile(StrEnum):
+    """How the app is run."""
+
+    CONTAINER = "container"
+    WASM = "wasm"
+    SERVERLESS = "serverless"
+
+
+class LogSource(StrEnum):
+    """Where the app writes its records."""
+
+    STDOUT = "stdout"
+    FILE = "file"
+    OTLP = "otlp"
+
+
+class Owner(Model):
+    """Who answers for the app."""
+
+    team: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$",
+            max_length=63,
+            description="Group of the owning team; its members may read the app's namespace and logs. "
+            "A name without a colon, so that no system: group can be named.",
+        ),
+    ]
+    contact: Annotated[
+        str,
+        Field(
+            pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254, description="Mail address people write to."
+        ),
+    ]
+
+
+class EnvVar(Model):
+    """One environment variable. Never a secret: declare those in spec.secrets."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128, description="Name.")]
+    value: Annotated[
+        str, Field(max_length=4096, description="Literal value, readable by all who may read the app.")
+    ]
+
+
+class Resources(Model):
+    """What one replica gets; request and limit are the same."""
+
+    cpu: Annotated[Quantity, Field(description="CPU in cores or millicores, for example 200m.")] = "100m"
+    memory: Annotated[Quantity, Field(description="Memory in bytes, for example 256Mi.")] = "128Mi"
+
+
+class Runtime(Model):
+    """What runs, and how."""
+
+    profile: Annotated[
+        Profile,
+        Field(
+            description="container: a Deployment. wasm: a Deployment under a WebAssembly RuntimeClass. "
+            "serverless: a Knative Service. A profile the cluster can't honour shows as "
+            "RuntimeAvailable=False; it never falls back to another."
+        ),
+    ] = Profile.CONTAINER
+    image: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9]+([._:/-]+[a-zA-Z0-9_]+)*(@sha256:[a-f0-9]{64})?$",
+            max_length=512,
+            description="Image reference. Pin it as name@sha256:<digest>; production of a reviewed tier "
+            "requires it. For wasm: the image that carries the module.",
+        ),
+    ]
+    command: Annotated[
+        tuple[Annotated[str, Field(max_length=1024)], ...],
+        Field(
+            max_length=32,
+            description="Entrypoint and arguments; the image's own when empty.",
+            json_schema_extra=ATOMIC,
+        ),
+    ] = ()
+    port: Annotated[
+        Port, Field(description="TCP port the app listens on; above 1024, since it isn't root.", ge=1025)
+    ] = 8080
+    replicas: Annotated[
+        int, Field(ge=0, le=100, description="Number of pods; at most the tier's replicasMax.")
+    ] = 1
+    env: Annotated[
+        tuple[EnvVar, ...],
+        Field(max_length=64, description="Environment variables.", json_schema_extra=list_map("name")),
+    ] = ()
+    resources: Annotated[Resources, Field(description="Size of one replica, within the tier's quota.")] = (
+        Resources()
+    )
+
+
+class AppRef(Model):
+    """Another MicroApp, by the namespace and name of its MicroApp resource."""
+
+    namespace: Annotated[Label, Field(description="Namespace of the other MicroApp (its tenant).")]
+    name: Annotated[Label, Field(description="Name of the other MicroApp.")]
+
+
+class IngressPeer(Model):
+    """One caller that is let in."""
+
+    micro_app: Annotated[AppRef, Field(description="The MicroApp that may call this one.")]
+
+
+class Ingress(Model):
+    """Who may call the app."""
+
+    from_: Annotated[
+        tuple[IngressPeer, ...],
+        Field(
+            alias="from",
+            max_length=32,
+            description="Callers let in on runtime.port. Nobody by default.",
+            json_schema_extra=ATOMIC,
+        ),
+    ] = ()
+
+
+class EgressEndpoint(Model):
+    """One destination the app may connect to. Exactly one of host, cidr, microApp, connectorRef."""
+
+    model_config = {
+        "json_schema_extra": validations(
+            cel(
+                "[has(self.host), has(self.cidr), has(self.microApp), has(self.connectorRef)]"
+                ".filter(x, x).size() == 1",
+                "exactly one of host, cidr, microApp or connectorRef must be set",
+            ),
+            cel(
+                "has(self.connectorRef) ? !has(self.port) : has(self.port)",
+                "port is required for host, cidr and microApp, and comes from the Connector for connectorRef",
+            ),
+            cel(
+                "!has(self.cidr) || isCIDR(self.cidr) && cidr(self.cidr) == cidr(self.cidr).masked()",
+                "cidr must be a network in CIDR notation with no host bits set, for example 203.0.113.0/24",
+                fieldPath=".cidr",
+            ),
+            cel(
+                f"!has(self.cidr) || !isCIDR(self.cidr) || ({_NO_METADATA_RANGE})",
+                "cidr overlaps link-local or cloud metadata addresses (169.254.0.0/16, fe80::/10, "
+                "fd00:ec2::254), which no app may reach",
+                fieldPath=".cidr",
+            ),
+        )
+    }
+
+    name: Annotated[Label, Field(description="Name of the endpoint, unique in the app.")]
+    host: Annotated[
+        HostName | None, Field(description="Fully qualified host name, lower case, no wildcard.")
+    ] = None
+    cidr: Annotated[
+        Cidr | None, Field(description="Network in CIDR notation; never cluster or metadata addresses.")
+    ] = None
+    micro_app: Annotated[AppRef | None, Field(description="Another MicroApp; it must let this one in.")] = (
+        None
+    )
+    connector_ref: Annotated[
+        Label | None, Field(description="Name of a Connector: an integration the admins have vetted.")
+    ] = None
+    port: Annotated[Port | None, Field(description="Destination port; not with connectorRef.")] = None
+    protocol: Annotated[Protocol, Field(description="Transport protocol.")] = Protocol.TCP
+    data_classification: Annotated[
+        Classification,
+        Field(description="The most sensitive data sent there: public, internal, confidential, restricted."),
+    ]
+    justification: Annotated[Text, Field(description="Why the app needs it, for reviewers and auditors.")]
+
+
+class SecretEngine(StrEnum):
+    """Vault secrets engine."""
+
+    KV = "kv"
+    DATABASE = "database"
+
+
+class SecretRequest(Model):
+    """One secret the app reads at run time. The value never enters the cluster's store."""
+
+    model_config = {
+        "json_schema_extra": validations(
+            cel("!self.path.contains('..')", "path must not contain ..", fieldPath=".path")
+        )
+    }
+
+    name: Annotated[Label, Field(description="Name of the secret in the app: the file name below /secrets.")]
+    engine: Annotated[SecretEngine, Field(description="Vault secrets engine: kv or database.")] = (
+        SecretEngine.KV
+    )
+    path: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=256, description="Path in the engine."),
+    ]
+    env: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+            max_length=128,
+            description="Also export it under this variable.",
+        ),
+    ] = None
+    classification: Annotated[Classification, Field(description="Classification of what it opens.")] = (
+        Classification.INTERNAL
+    )
+    justification: Annotated[Text | None, Field(description="Why the app needs it.")] = None
+
+
+class Logging(Model):
+    """How the app's records are picked up."""
+
+    source: Annotated[
+        LogSource, Field(description="stdout, a file on a shared volume, or OTLP on localhost.")
+    ] = LogSource.STDOUT
+
+
+class Volume(Model):
+    """One persistent volume. Kept when the entry is removed, deleted with the app."""
+
+    model_config = {
+        "json_schema_extra": validations(
+            cel("!self.mountPath.contains('..')", "mountPath must not contain ..", fieldPath=".mountPath")
+        )
+    }
+
+    name: Annotated[Label, Field(description="Name of the volume.")]
+    size: Annotated[Quantity, Field(description="Size in bytes, for example 1Gi; can grow, never shrink.")]
+    mount_path: Annotated[
+        str,
+        Field(pattern=r"^/[A-Za-z0-9._/-]+$", max_length=256, description="Absolute path in the container."),
+    ]
+
+
+class MicroAppSpec(Model):
+    """What the app is, runs, reaches and needs."""
+
+    description: Annotated[str, Field(max_length=1024, description="One sentence for the catalog.")] = ""
+    owner: Annotated[Owner, Field(description="Who answers for the app.")]
+    risk_tier: Annotated[
+        Label, Field(description="Name of a RiskTier: low, medium and high ship with the product.")
+    ]
+    data_classification: Annotated[
+        Classification,
+        Field(
+            description="The most sensitive data the app handles: public, internal, confidential, restricted."
+        ),
+    ]
+    stage: Annotated[
+        Stage,
+        Field(description="sandbox, staging or production; a tier may ask for approvals before production."),
+    ] = Stage.SANDBOX
+    runtime: Annotated[Runtime, Field(description="What runs, and how.")]
+    ingress: Annotated[Ingress, Field(description="Who may call the app. Nobody by default.")] = Ingress()
+    egress: Annotated[
+        tuple[EgressEndpoint, ...],
+        Field(
+            max_length=32,
+            description="Everything the app may connect to. What isn't listed is denied. Each endpoint says "
+            "where (host, cidr, microApp or connectorRef), why (justification) and what is sent "
+            "(dataClassification); the risk tier limits how many there may be and which need an Approval.",
+            json_schema_extra=list_map("name"),
+        ),
+    ] = ()
+    secrets: Annotated[
+        tuple[SecretRequest, ...],
+        Field(
+            max_length=16,
+            description="Secrets from Vault, delivered at run time.",
+            json_schema_extra=list_map("name"),
+        ),
+    ] = ()
+    logging: Annotated[Logging, Field(description="How the app's records are picked up.")] = Logging()
+    storage: Annotated[
+        tuple[Volume, ...],
+        Field(max_length=8, description="Persistent volumes.", json_schema_extra=list_map("name")),
+    ] = ()
+    suspend: Annotated[bool, Field(description="True stops the pods and keeps everything else.")] = False
+
+
+class MicroApp(Model):
+    """A small app, confined by its risk tier."""
+
+    model_config = {
+        "extra": "ignore",
+        "json_schema_extra": validations(
+            cel(
+                "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && self.metadata.name.size() <= 52",
+                "metadata.name must be a DNS label (RFC 1035) of at most 52 characters: lower case letters, "
+                "digits and -, starting with a letter",
+            )
+        ),
+    }
+
+    metadata: ObjectMeta
+    spec: MicroAppSpec
+    status: MicroAppStatus = MicroAppStatus()

@@ -1,0 +1,102 @@
+"""``MicroApp.status``: what is so, written by the operator alone (server-side apply on ``/status``)."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from microapp_operator.model.common import Label, Model, Timestamp, list_map
+
+
+class Condition(Model):
+    """One condition (metav1.Condition); each carries the generation it speaks of."""
+
+    type: Annotated[str, Field(max_length=64, description="What is judged, for example NetworkIsolated.")]
+    status: Annotated[
+        str, Field(pattern="^(True|False|Unknown)$", max_length=7, description="True, False or Unknown.")
+    ]
+    reason: Annotated[str, Field(min_length=1, max_length=128, description="Why, in one CamelCase word.")]
+    message: Annotated[
+        str, Field(max_length=32768, description="What is wrong, where, and what to do about it.")
+    ]
+    observed_generation: Annotated[int, Field(description="The metadata.generation this was judged for.")]
+    last_transition_time: Annotated[Timestamp, Field(description="When status last changed.")]
+
+
+class NamespaceStatus(Model):
+    """The app's own namespace; the UID binds it."""
+
+    name: Annotated[str, Field(max_length=63, description="Name of the namespace.")]
+    uid: Annotated[
+        str,
+        Field(max_length=36, description="UID of the namespace; a namespace with another UID isn't ours."),
+    ]
+
+
+class EgressStatus(Model):
+    """What became of one egress endpoint."""
+
+    name: Annotated[Label, Field(description="Name of the endpoint in spec.egress.")]
+    state: Annotated[
+        str, Field(pattern="^(Enforced|Pending)$", max_length=8, description="Enforced or Pending.")
+    ]
+    mechanism: Annotated[str, Field(max_length=64, description="What enforces it: NetworkPolicy, or None.")]
+    reason: Annotated[str, Field(max_length=128, description="Why, in one word.")]
+    message: Annotated[str, Field(max_length=1024, description="What to do when it is pending.")] = ""
+    approval: Annotated[str | None, Field(max_length=253, description="Approval that permits it.")] = None
+    expires_at: Annotated[Timestamp | None, Field(description="When that approval ends.")] = None
+
+
+class Step(Model):
+    """One of the seven onboarding steps."""
+
+    name: Annotated[str, Field(max_length=64, description="Name of the step.")]
+    state: Annotated[
+        str, Field(pattern="^(Done|Current|Pending)$", max_length=8, description="Done, Current or Pending.")
+    ]
+
+
+class MicroAppStatus(Model):
+    """The truth about the app."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    observed_generation: Annotated[
+        int, Field(description="The metadata.generation last reconciled; -1 until the first time.")
+    ] = -1
+    namespace: Annotated[NamespaceStatus | None, Field(description="The app's own namespace.")] = None
+    fingerprint: Annotated[
+        str | None, Field(max_length=64, description="What approvals must name: SHA-256 of the spec's risk.")
+    ] = None
+    approved_fingerprint: Annotated[
+        str | None,
+        Field(max_length=64, description="Fingerprint of the revision that was last accepted and runs."),
+    ] = None
+    rendered_hash: Annotated[
+        str | None, Field(max_length=64, description="Digest of all inputs of the last complete pass.")
+    ] = None
+    children_hash: Annotated[
+        str | None, Field(max_length=64, description="Digest of the children as that pass left them.")
+    ] = None
+    suggested_tier: Annotated[
+        str | None, Field(max_length=63, description="The tier the declaration calls for.")
+    ] = None
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(
+            max_length=32,
+            description="Ready, Reconciling, Stalled and one per guard.",
+            json_schema_extra=list_map("type"),
+        ),
+    ] = ()
+    egress: Annotated[
+        tuple[EgressStatus, ...],
+        Field(max_length=32, description="One entry per endpoint.", json_schema_extra=list_map("name")),
+    ] = ()
+    steps: Annotated[
+        tuple[Step, ...],
+        Field(
+            max_length=7,
+            description="The way from registration to production.",
+            json_schema_extra=list_map("name"),
+        ),
+    ] = ()

@@ -1,0 +1,128 @@
+"""RiskTier: the only source of what an app of that tier may have, and what it must show."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from microapp_operator.model.approval import ReviewerRole
+from microapp_operator.model.common import (
+    ATOMIC,
+    SET,
+    Classification,
+    Duration,
+    Label,
+    Model,
+    ObjectMeta,
+    Quantity,
+)
+
+
+class TierQuota(Model):
+    """ResourceQuota of the app's namespace; platform sidecars are counted in."""
+
+    cpu: Annotated[Quantity, Field(description="Sum of CPU of all pods.")]
+    memory: Annotated[Quantity, Field(description="Sum of memory of all pods.")]
+    pods: Annotated[int, Field(ge=1, le=1000, description="Number of pods.")]
+    storage: Annotated[Quantity, Field(description="Sum of all persistent volumes.")] = "1Gi"
+
+
+class SidecarReserve(Model):
+    """Part of the quota kept for the platform's sidecars, per pod."""
+
+    cpu: Annotated[Quantity, Field(description="CPU per pod.")] = "50m"
+    memory: Annotated[Quantity, Field(description="Memory per pod.")] = "96Mi"
+
+
+class TierEgress(Model):
+    """What apps of the tier may reach."""
+
+    max_endpoints: Annotated[int, Field(ge=0, le=32, description="Number of endpoints an app may declare.")]
+    connectors_only: Annotated[bool, Field(description="True: only connectorRef, and other MicroApps.")] = (
+        False
+    )
+    approval_required: Annotated[bool, Field(description="True: each endpoint waits for an Approval.")] = (
+        False
+    )
+    expiry_required: Annotated[bool, Field(description="True: that Approval must have an expiry.")] = False
+
+
+class TierApprovals(Model):
+    """Approvals before production."""
+
+    reviewers: Annotated[int, Field(ge=0, le=10, description="Number of different approvers.")] = 0
+    required_roles: Annotated[
+        tuple[ReviewerRole, ...],
+        Field(
+            max_length=4,
+            description="Roles of which at least one approver each is needed.",
+            json_schema_extra=SET,
+        ),
+    ] = ()
+
+
+class TierRuntime(Model):
+    """RuntimeClasses, in order of preference; the first that exists is used."""
+
+    hardened_class_names: Annotated[
+        tuple[Label, ...],
+        Field(max_length=8, description="Hardened classes used where present.", json_schema_extra=ATOMIC),
+    ] = ()
+    wasm_class_names: Annotated[
+        tuple[Label, ...],
+        Field(
+            max_length=8,
+            description="Classes that run profile wasm; one must exist.",
+            json_schema_extra=ATOMIC,
+        ),
+    ] = ("wasmtime", "spin", "wasmedge")
+
+
+class TierCredentials(Model):
+    """Lifetime of credentials."""
+
+    ttl: Annotated[Duration, Field(description="Lifetime of a lease, for example 30m.")]
+    max_ttl: Annotated[Duration, Field(alias="maxTTL", description="Lifetime a lease can be renewed to.")]
+
+
+class TierBackup(Model):
+    """Backup objectives."""
+
+    rpo: Annotated[Duration, Field(description="Recovery point objective.")]
+    rto: Annotated[Duration, Field(description="Recovery time objective.")]
+    drill_days: Annotated[int, Field(ge=1, le=365, description="Days between restore drills.")]
+
+
+class RiskTierSpec(Model):
+    """Limits, gates and duties of the tier."""
+
+    description: Annotated[str, Field(max_length=1024, description="For whom the tier is.")] = ""
+    rank: Annotated[
+        int, Field(ge=0, le=100, description="Order of the tiers; a higher rank means more risk.")
+    ]
+    quota: Annotated[TierQuota, Field(description="Size of the app's namespace.")]
+    sidecar_reserve: Annotated[SidecarReserve, Field(description="Part of it kept for sidecars.")] = (
+        SidecarReserve()
+    )
+    replicas_max: Annotated[int, Field(ge=1, le=100, description="Most replicas an app may ask for.")]
+    classifications: Annotated[
+        tuple[Classification, ...],
+        Field(min_length=1, max_length=4, description="Data classifications allowed.", json_schema_extra=SET),
+    ]
+    egress: Annotated[TierEgress, Field(description="What apps may reach.")]
+    approvals: Annotated[TierApprovals, Field(description="Approvals before production.")] = TierApprovals()
+    runtime: Annotated[TierRuntime, Field(description="RuntimeClasses.")] = TierRuntime()
+    credentials: Annotated[TierCredentials, Field(description="Lifetime of credentials.")]
+    rotation_days: Annotated[
+        int, Field(ge=1, le=365, description="Days after which a secret must be rotated.")
+    ]
+    log_retention_days: Annotated[int, Field(ge=1, le=3650, description="Days logs are kept.")]
+    backup: Annotated[TierBackup | None, Field(description="Backup objectives; none when absent.")] = None
+
+
+class RiskTier(Model):
+    """A risk tier."""
+
+    model_config = {"extra": "ignore"}
+
+    metadata: ObjectMeta
+    spec: RiskTierSpec

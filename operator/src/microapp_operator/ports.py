@@ -1,0 +1,108 @@
+"""What the reconciler needs from the outside, as Protocols; adapters implement them.
+
+Errors raised are those of ``errors``: Conflict (409), Gone (404 or UID mismatch), Blocked (403, 422: the
+API server rejects the object), Transient (429, 5xx, time-outs, lost connections; with ``retry_after``).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from microapp_operator.model.common import Manifest
+from microapp_operator.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectRef:
+    """Names one object of one kind; namespace is empty for cluster-scoped kinds."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What is kept of a child, from a metadata-only watch.
+
+    app_uid: label microapps.dev/app-uid, empty when absent.
+    managed: label managed-by says microapp-operator.
+    applied_hash: annotation microapps.dev/applied-hash, empty when absent.
+    fields_digest: digest of what our field manager owns, and of the foreign managers' fields outside
+        metadata and status: it changes when anyone changes, takes or adds such a field.
+    foreign_managers: field managers, latest first, that own fields outside metadata and status.
+    last_manager: field manager of the latest write outside status.
+    deleting: deletionTimestamp is set.
+    status: for kinds watched in full (Deployment, Knative Service) ``status`` plus
+        ``{"generation": metadata.generation}``; empty for all others.
+    """
+
+    ref: ObjectRef
+    uid: str
+    resource_version: str
+    app_uid: str
+    managed: bool
+    applied_hash: str
+    fields_digest: str
+    foreign_managers: tuple[str, ...] = ()
+    last_manager: str = ""
+    deleting: bool = False
+    created: str = ""
+    status: Mapping[str, Any] | None = None
+
+
+class Clock(Protocol):
+    """Time, injected."""
+
+    def now(self) -> datetime:
+        """The current time, in UTC."""
+
+
+class Children(Protocol):
+    """The watched state of all kinds of children; answers from memory, complete once started."""
+
+    def namespace(self, name: str) -> Observed | None:
+        """The namespace of that name, whoever owns it."""
+
+    def within(self, namespace: str) -> Sequence[Observed]:
+        """All watched objects in ``namespace``, ours and foreign."""
+
+
+class Cluster(Protocol):
+    """Writes, and the few reads that don't come from a watch."""
+
+    async def create(self, manifest: Manifest) -> Observed:
+        """POST; Conflict when it exists already (nothing is adopted)."""
+
+    async def apply(self, manifest: Manifest) -> Observed:
+        """Server-side apply with our field manager and force; creates when absent."""
+
+    async def replace(self, manifest: Manifest, *, uid: str, resource_version: str) -> Observed:
+        """PUT: the object becomes the manifest; fields of foreign managers go."""
+
+    async def delete(self, ref: ObjectRef, *, uid: str) -> None:
+        """DELETE with a UID precondition and background propagation; an absent object is fine."""
+
+    async def get(self, ref: ObjectRef) -> Manifest | None:
+        """The whole object, or None."""
+
+    async def list_pods(self, namespace: str) -> Sequence[Manifest]:
+        """The pods of ``namespace``, to tell why a workload isn't available."""
+
+    async def add_finalizer(self, app: ObjectRef, *, uid: str) -> Manifest:
+        """Apply our finalizer to the MicroApp; Gone when that UID no longer exists. Returns the object."""
+
+    async def remove_finalizer(self, app: ObjectRef, *, uid: str) -> None:
+        """Take our finalizer off, leaving others; an absent object is fine."""
+
+    async def apply_status(self, app: ObjectRef, *, uid: str, status: Manifest) -> Manifest:
+        """Server-side apply on ``/status``; Gone when that UID no longer exists. Returns the object."""
+
+
+class Events(Protocol):
+    """Kubernetes Events about a MicroApp, deduplicated."""
+
+    def publish(self, app: ObjectRef, *, uid: str, reason: Reason, message: str, warning: bool) -> None:
+        """Queue one Event; never blocks, never raises, never fails a reconcile."""

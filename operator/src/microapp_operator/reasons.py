@@ -1,0 +1,179 @@
+"""Every condition type and reason the product utters, each reason with its remedy.
+
+The one table that conditions, Events, the CLI and (later) denials read: a reason without a remedy
+can't exist. Imports nothing of ours.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ConditionType(StrEnum):
+    """Types of ``status.conditions``; the order is the order in which they are shown."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    NAMESPACE_READY = "NamespaceReady"
+    QUOTA_HEALTHY = "QuotaHealthy"
+    NETWORK_ISOLATED = "NetworkIsolated"
+    ISOLATION_ENFORCED = "IsolationEnforced"
+    APPROVED = "Approved"
+    SECRETS_READY = "SecretsReady"
+    ROTATION_CURRENT = "RotationCurrent"
+    LOG_FORWARDING = "LogForwarding"
+    RUNTIME_AVAILABLE = "RuntimeAvailable"
+    WORKLOAD_AVAILABLE = "WorkloadAvailable"
+
+
+class Reason(StrEnum):
+    """Reasons of conditions and Events (CamelCase, Kubernetes API conventions)."""
+
+    # all is well
+    RECONCILED = "Reconciled"
+    SUSPENDED = "Suspended"
+    BOUND = "Bound"
+    WITHIN_QUOTA = "WithinQuota"
+    DENY_BY_DEFAULT = "DenyByDefault"
+    AUTO_APPROVED = "AutoApproved"
+    APPROVED = "Approved"
+    NOT_REQUIRED = "NotRequired"
+    PROFILE_SUPPORTED = "ProfileSupported"
+    AVAILABLE = "Available"
+    SCALED_TO_ZERO = "ScaledToZero"
+    # work in progress
+    PROGRESSING = "Progressing"
+    RETRYING = "Retrying"
+    TERMINATING = "Terminating"
+    WORKLOAD_PROGRESSING = "WorkloadProgressing"
+    NAMESPACE_PENDING = "NamespacePending"
+    NAMESPACE_TERMINATING = "NamespaceTerminating"
+    HELD = "Held"
+    # waiting for a person
+    APPROVAL_PENDING = "ApprovalPending"
+    EGRESS_APPROVAL_PENDING = "EgressApprovalPending"
+    # nothing will change without a person
+    INVALID_SPEC = "InvalidSpec"
+    RISK_TIER_NOT_FOUND = "RiskTierNotFound"
+    CONNECTOR_NOT_FOUND = "ConnectorNotFound"
+    EXCEEDS_TIER = "ExceedsTier"
+    CLASSIFICATION_NOT_ALLOWED = "ClassificationNotAllowed"
+    EGRESS_NOT_ALLOWED = "EgressNotAllowed"
+    RESERVED_ADDRESS = "ReservedAddress"
+    IMAGE_NOT_PINNED = "ImageNotPinned"
+    NAMESPACE_NOT_OURS = "NamespaceNotOurs"
+    REJECTED_BY_API = "RejectedByAPI"
+    # faults
+    FOREIGN_ROLE_BINDING = "ForeignRoleBinding"
+    FOREIGN_NETWORK_POLICY = "ForeignNetworkPolicy"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    RUNTIME_CLASS_NOT_FOUND = "RuntimeClassNotFound"
+    KNATIVE_NOT_SERVED = "KnativeNotServed"
+    WORKLOAD_UNAVAILABLE = "WorkloadUnavailable"
+    SECRET_STORE_NOT_CONFIGURED = "SecretStoreNotConfigured"  # noqa: S105 - a reason, not a secret
+    # not proven here
+    NO_PROBE = "NoProbe"
+    FORWARDER_NOT_INSTALLED = "ForwarderNotInstalled"
+    # per egress endpoint
+    ENFORCED = "Enforced"
+    HOST_NAMES_NOT_ENFORCED = "HostNamesNotEnforced"
+    # Events only
+    DRIFT_REPAIRED = "DriftRepaired"
+    CHILD_DELETED = "ChildDeleted"
+    NAMESPACE_CREATED = "NamespaceCreated"
+    DELETED = "Deleted"
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it; empty when there is nothing to do."""
+        return REMEDIES[self]
+
+
+REMEDIES: dict[Reason, str] = {
+    Reason.RECONCILED: "",
+    Reason.SUSPENDED: "Set spec.suspend to false to run the app again.",
+    Reason.BOUND: "",
+    Reason.WITHIN_QUOTA: "",
+    Reason.DENY_BY_DEFAULT: "",
+    Reason.AUTO_APPROVED: "",
+    Reason.APPROVED: "",
+    Reason.NOT_REQUIRED: "",
+    Reason.PROFILE_SUPPORTED: "",
+    Reason.AVAILABLE: "",
+    Reason.SCALED_TO_ZERO: "Raise spec.runtime.replicas to run the app.",
+    Reason.PROGRESSING: "Wait; the operator is applying the change.",
+    Reason.RETRYING: "Wait; the operator retries by itself. If it lasts, look at the API server.",
+    Reason.TERMINATING: "Wait; the app's namespace is being removed. If it lasts, look for finalizers in it.",
+    Reason.WORKLOAD_PROGRESSING: "Wait for the pods; see `kubectl get pods` in the app's namespace.",
+    Reason.NAMESPACE_PENDING: "Wait; the namespace is about to be created.",
+    Reason.NAMESPACE_TERMINATING: "Wait until the old namespace is gone; look for finalizers in it if it lasts.",
+    Reason.HELD: "Resolve what Approved or Stalled names; until then the last accepted revision runs.",
+    Reason.APPROVAL_PENDING: (
+        "Ask the reviewers named in the message to create an Approval with scope production "
+        "and this fingerprint."
+    ),
+    Reason.EGRESS_APPROVAL_PENDING: (
+        "Ask a reviewer to create an Approval with scope egress for each endpoint named in the message."
+    ),
+    Reason.INVALID_SPEC: "Correct the field named in the message and apply the MicroApp again.",
+    Reason.RISK_TIER_NOT_FOUND: (
+        "Set spec.riskTier to the name of an existing RiskTier (`kubectl get risktiers`)."
+    ),
+    Reason.CONNECTOR_NOT_FOUND: "Refer to an existing Connector (`kubectl get connectors`), or ask an admin.",
+    Reason.EXCEEDS_TIER: "Lower the field named in the message, or move the app to a higher risk tier.",
+    Reason.CLASSIFICATION_NOT_ALLOWED: (
+        "Use a data classification the tier allows, or move the app to a higher risk tier."
+    ),
+    Reason.EGRESS_NOT_ALLOWED: "Use a Connector the tier allows, or move the app to a tier that permits it.",
+    Reason.RESERVED_ADDRESS: (
+        "Remove the range; cluster and metadata addresses are never reachable. "
+        "For another app use egress.microApp."
+    ),
+    Reason.IMAGE_NOT_PINNED: "Write the image as name@sha256:<digest>.",
+    Reason.NAMESPACE_NOT_OURS: (
+        "Rename the MicroApp, or have an admin remove or rename the namespace; it is never adopted."
+    ),
+    Reason.REJECTED_BY_API: "Correct what the API server's message names, then apply the MicroApp again.",
+    Reason.FOREIGN_ROLE_BINDING: "Have an admin delete the RoleBinding; only the operator grants access here.",
+    Reason.FOREIGN_NETWORK_POLICY: (
+        "Have an admin delete the NetworkPolicy; declare the traffic in spec.ingress or spec.egress instead."
+    ),
+    Reason.QUOTA_EXCEEDED: "Lower spec.runtime.resources or replicas, or move the app to a higher risk tier.",
+    Reason.RUNTIME_CLASS_NOT_FOUND: (
+        "Have an admin install one of the RuntimeClasses the RiskTier names, or use profile container."
+    ),
+    Reason.KNATIVE_NOT_SERVED: "Have an admin install Knative Serving, or use profile container.",
+    Reason.WORKLOAD_UNAVAILABLE: "Look at the pods and their logs in the app's namespace.",
+    Reason.SECRET_STORE_NOT_CONFIGURED: (
+        "Have an admin connect the operator to Vault, or remove spec.secrets."
+    ),
+    Reason.NO_PROBE: "Install the isolation probe to prove that the network plugin enforces the policies.",
+    Reason.FORWARDER_NOT_INSTALLED: "Install the log gateway to forward the app's records.",
+    Reason.ENFORCED: "",
+    Reason.HOST_NAMES_NOT_ENFORCED: (
+        "Install the egress gateway, or declare a cidr; host names are never frozen into addresses."
+    ),
+    Reason.DRIFT_REPAIRED: "Change the MicroApp instead; the operator owns its children.",
+    Reason.CHILD_DELETED: "Change the MicroApp instead; the operator owns its children.",
+    Reason.NAMESPACE_CREATED: "",
+    Reason.DELETED: "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that keeps an app from its desired state.
+
+    reason: why, as the table above has it.
+    path: JSON path of the field at fault (``spec.runtime.replicas``); empty when no field is.
+    message: what is wrong, with value and limit, one sentence without the remedy.
+    """
+
+    reason: Reason
+    path: str
+    message: str
+
+    def text(self) -> str:
+        """Path, message and remedy, as conditions and Events show it."""
+        head = f"{self.path}: {self.message}" if self.path else self.message
+        return f"{head} {self.reason.remedy}".rstrip()

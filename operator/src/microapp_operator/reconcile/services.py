@@ -1,0 +1,45 @@
+"""What a reconcile needs from the outside, in one place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from microapp_operator.constants import API_VERSION
+from microapp_operator.model import MicroApp, MicroAppStatus
+from microapp_operator.ports import Children, Clock, Cluster, ObjectRef, Observed
+from microapp_operator.settings import Capabilities
+
+
+class Reporting(Protocol):
+    """Where a pass tells what it saw."""
+
+    def drift(self, app: MicroApp, ref: ObjectRef, observed: Observed | None) -> None:
+        """A child was changed or, with ``observed`` None, deleted behind our back, and is being repaired."""
+
+    def skipped(self, writes: int) -> None:
+        """``writes`` children needed no write."""
+
+    async def unbind(self, app: MicroApp) -> None:
+        """Take the namespace off the app's status: it is gone."""
+
+    async def publish(self, app: MicroApp, status: MicroAppStatus) -> None:
+        """Write ``status`` if it differs from the app's, and tell people of what changed."""
+
+    def deleted(self, app: MicroApp) -> None:
+        """Nothing of the app is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The outside, as ports."""
+
+    cluster: Cluster
+    children: Children
+    reporter: Reporting
+    clock: Clock
+    capabilities: Callable[[], Capabilities]
+
+
+def app_ref(app: MicroApp) -> ObjectRef:
+    """The name of the MicroApp itself."""
+    return ObjectRef(API_VERSION, "MicroApp", app.metadata.namespace, app.metadata.name)

@@ -1,0 +1,32 @@
+"""What the cluster and the admin decide once per process. Read in ``__main__``, passed down, frozen."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Process-wide settings.
+
+    reserved_networks: pod, service, node and API server ranges no app may reach by address.
+    workers: MicroApps reconciled at once.
+    writes_in_flight: write requests at once, over all workers.
+    """
+
+    reserved_networks: tuple[Network, ...] = ()
+    workers: int = 16
+    writes_in_flight: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What this cluster can do, as last observed.
+
+    runtime_classes: names of the RuntimeClasses that exist.
+    knative: True when serving.knative.dev/v1 is served.
+    """
+
+    runtime_classes: frozenset[str] = frozenset()
+    knative: bool = False

@@ -1,0 +1,246 @@
+"""How the operator tells what it does: JSON log lines without secrets, and Prometheus metrics.
+
+Any layer may use it, so it imports nothing of ours, and must not import kopf, kubernetes or aiohttp.
+"""
+
+import json as stdlib_json
+import logging
+import platform
+import re
+import sys
+from collections.abc import Callable, Mapping, Set
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from typing import Any, Final, TextIO
+
+import orjson
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+REDACTED: Final = "[redacted]"
+_TOO_DEEP: Final = "[too deep]"
+_DEPTH: Final = 12
+_WORDS: Final = (
+    "password|passwd|passphrase|secret|token|authorization|api_?key|access_?key|private_?key|credential|cookie"
+)
+_SECRET_KEY: Final = re.compile(_WORDS)
+_PUNCTUATION: Final = re.compile(r"[^a-z0-9]")
+_SECRET_TEXT: Final = (
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{16,}"), rf"\1 {REDACTED}"),
+    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), REDACTED),
+    (re.compile(r"\bhv[sbr]\.[\w-]{8,}"), REDACTED),
+    (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), rf"\1:{REDACTED}@"),
+    (re.compile(rf"(?i)((?:{_WORDS})\w*=)[^\s&,;]+"), rf"\1{REDACTED}"),
+)
+"""Bearer and basic credentials, JSON web tokens, Vault tokens, passwords in URLs and in key=value pairs."""
+
+_CHATTY: Final = ("kopf", "kubernetes", "aiohttp.access", "asyncio", "urllib3", "hvac")
+"""Below WARNING they log per event, and the API clients whole bodies, which may hold secrets."""
+
+
+def is_secret_key(key: str) -> bool:
+    """True when a value under ``key`` must not be shown, by what the key is called."""
+    return _SECRET_KEY.search(_PUNCTUATION.sub("", key.lower())) is not None
+
+
+def scrub(text: str) -> str:
+    """``text`` without the credentials that can be told by their form."""
+    for pattern, replacement in _SECRET_TEXT:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def redact(value: Any, depth: int = _DEPTH) -> Any:
+    """``value`` as plain JSON types, with everything under a secret-looking key replaced, at any depth."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if not isinstance(value, Mapping | list | tuple | Set):
+        return _leaf(value)
+    if depth == 0:
+        return _TOO_DEEP
+    if isinstance(value, Mapping):
+        return {str(k): REDACTED if is_secret_key(str(k)) else redact(v, depth - 1) for k, v in value.items()}
+    return [redact(item, depth - 1) for item in value]
+
+
+def _leaf(value: Any) -> Any:
+    """What has no parts; unknown objects as their text."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"[{len(value)} bytes]"
+    return scrub(value.isoformat() if isinstance(value, datetime) else str(value))
+
+
+def redact_event(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """``redact`` as a structlog processor."""
+    plain: dict[str, Any] = redact(event)
+    return plain
+
+
+def render_json(_: WrappedLogger, __: str, event: EventDict) -> str:
+    """One line of JSON: when, how bad, who, what; then the rest in the order it was bound."""
+    head = {key: event.pop(key) for key in ("timestamp", "level", "logger", "event") if key in event}
+    line = {**head, **event}
+    try:
+        return orjson.dumps(line).decode()
+    except TypeError:  # lone surrogates, integers past 64 bits: rare, and no reason to lose the line
+        return stdlib_json.dumps(line)
+
+
+def configure_logging(level: str = "INFO", json: bool = True, *, stream: TextIO | None = None) -> None:
+    """Send structlog and standard-library records through one renderer to ``stream`` (default stderr).
+
+    ``json`` False renders for a person's terminal. ValueError names a level that doesn't exist.
+    """
+    known = logging.getLevelNamesMapping()
+    number = known.get(level.upper())
+    if number is None:
+        raise ValueError(f"there is no log level {level!r}; use one of {', '.join(known)}.")
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_formatter(shared, json))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(number)
+    logging.captureWarnings(True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
+
+
+def _formatter(shared: list[Processor], json: bool) -> logging.Formatter:
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            redact_event,
+            render_json if json else plain,
+        ],
+    )
+
+
+_PREFIX: Final = "microapp_operator"
+_LATENCIES: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_OUTCOMES: Final = ("done", "blocked", "waiting", "retry", "gone", "crashed")
+_READY: Final = ("True", "False", "Unknown")
+_WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class Metrics:
+    """All metrics of one process, in a registry of their own; callers speak of events, not of metrics."""
+
+    def __init__(self, registry: CollectorRegistry | None = None, *, version: str = "unknown") -> None:
+        self.registry = registry or CollectorRegistry()
+        self._apps_ready: dict[tuple[str, str], str] = {}
+        self._queue_depth = self._gauge("queue_depth", "MicroApps that wait to be reconciled.")
+        self._queue_latency = self._histogram("queue_latency_seconds", "How long a MicroApp waited for a worker.")
+        self._reconciles = self._counter("reconcile", "Passes over a MicroApp, by outcome.", "outcome")
+        self._reconcile_duration = self._histogram("reconcile_duration_seconds", "How long one pass took.")
+        self._writes = self._counter(
+            "writes", "Writes to the API server, by HTTP method, resource and code (0: no answer).",
+            "verb", "kind", "code",
+        )  # fmt: skip
+        self._skipped = self._counter("writes_skipped", "Writes that were not needed, by reason.", "reason")
+        self._requests = self._counter(
+            "api_requests", "Requests to the API server, by HTTP method and code (0: no answer).", "verb", "code"
+        )
+        self._request_duration = self._histogram(
+            "api_request_duration_seconds", "How long the API server took to answer, by HTTP method.", "verb"
+        )
+        self._retries = self._counter("api_retries", "Requests that are tried again, by the code that failed.", "code")
+        self._watch_age = self._gauge("watch_age_seconds", "Time since the watch of a kind was last heard of.", "kind")
+        self._watch_restarts = self._counter("watch_restarts", "Watches opened again, by cause.", "kind", "cause")
+        self._leader = self._gauge("leader", "1 while this process reconciles, 0 while it stands by.")
+        self._events_dropped = self._counter("events_dropped", "Kubernetes Events that were not sent.")
+        self._drift = self._counter("drift", "Children changed behind our back and repaired.", "kind", "cause")
+        self._apps = self._gauge("apps", "MicroApps, by the status of their Ready condition.", "ready")
+        build = Info(f"{_PREFIX}_build", "Version of the operator and of Python.", registry=self.registry)
+        build.info({"version": version, "python": platform.python_version()})
+        for outcome in _OUTCOMES:
+            self._reconciles.labels(outcome)
+        for ready in _READY:
+            self._apps.labels(ready)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}_{name}_total", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(f"{_PREFIX}_{name}", text, labels, registry=self.registry, buckets=_LATENCIES)
+
+    def track_queue(self, depth: Callable[[], float]) -> None:
+        """Ask ``depth`` how many keys wait, whenever the metrics are read."""
+        self._queue_depth.set_function(depth)
+
+    def queued(self, seconds: float) -> None:
+        """A key was handed to a worker after ``seconds``."""
+        self._queue_latency.observe(seconds)
+
+    def reconciled(self, outcome: str, seconds: float) -> None:
+        """One pass ended."""
+        self._reconciles.labels(outcome).inc()
+        self._reconcile_duration.observe(seconds)
+
+    def requested(self, verb: str, resource: str, code: int, seconds: float) -> None:
+        """The API server answered a request with ``code``, 0 when it didn't."""
+        self._requests.labels(verb, str(code)).inc()
+        self._request_duration.labels(verb).observe(seconds)
+        if verb in _WRITES:
+            self._writes.labels(verb, resource, str(code)).inc()
+
+    def retried(self, code: int) -> None:
+        """A request that failed with ``code`` (0: no answer) is tried again."""
+        self._retries.labels(str(code)).inc()
+
+    def skipped(self, reason: str, writes: int = 1) -> None:
+        """``writes`` writes were not needed."""
+        self._skipped.labels(reason).inc(writes)
+
+    def track_watch(self, kind: str, age: Callable[[], float]) -> None:
+        """Ask ``age`` for the seconds since the watch of ``kind`` was heard of, whenever the metrics are read."""
+        self._watch_age.labels(kind).set_function(age)
+
+    def watch_restarted(self, kind: str, cause: str) -> None:
+        """The watch of ``kind`` is opened again."""
+        self._watch_restarts.labels(kind, cause).inc()
+
+    def leading(self, leads: bool) -> None:
+        """This process starts or ceases to reconcile."""
+        self._leader.set(1 if leads else 0)
+
+    def event_dropped(self, events: int = 1) -> None:
+        """Kubernetes Events were given up."""
+        self._events_dropped.inc(events)
+
+    def drift(self, kind: str, cause: str) -> None:
+        """A child of ``kind`` was changed or deleted behind our back."""
+        self._drift.labels(kind, cause).inc()
+
+    def app_state(self, namespace: str, name: str, ready: str) -> None:
+        """Ready of this MicroApp is now ``ready``."""
+        self.app_gone(namespace, name)
+        self._apps_ready[namespace, name] = ready
+        self._apps.labels(ready).inc()
+
+    def app_gone(self, namespace: str, name: str) -> None:
+        """This MicroApp doesn't count any more; an unknown one is fine."""
+        before = self._apps_ready.pop((namespace, name), None)
+        if before is not None:
+            self._apps.labels(before).dec()

@@ -1,0 +1,476 @@
+"""Laws of the builders, over whatever the models accept, hostile or not."""
+
+import copy
+import ipaddress
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from tests.golden.tiers import load_tiers
+from tests.support.samples import IMAGE, make_app, make_tier
+
+from microapp_operator.constants import (
+    ANNOTATION_APPLIED_HASH,
+    FIELD_MANAGER,
+    LABEL_APP,
+    LABEL_APP_UID,
+    LABEL_CLASSIFICATION,
+    LABEL_MANAGED_BY,
+    LABEL_STAGE,
+    LABEL_TENANT,
+    LABEL_TIER,
+)
+from microapp_operator.desired.context import AddressTarget, RenderContext, RuntimeChoice, WorkloadKind
+from microapp_operator.desired.limits import build_limits
+from microapp_operator.desired.metadata import compute_seal, namespace_name
+from microapp_operator.desired.plan import Plan, build_plan
+from microapp_operator.desired.quota import build_quota
+from microapp_operator.errors import InvalidSpec
+from microapp_operator.model import Manifest, MicroApp, RiskTier, parse
+from microapp_operator.model.common import Protocol
+from microapp_operator.model.quantity import parse_quantity
+
+DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+DNS_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
+OUR_LABELS = {LABEL_MANAGED_BY, LABEL_APP_UID, LABEL_APP, LABEL_TENANT}
+NAMESPACE_LABELS = {LABEL_TIER, LABEL_CLASSIFICATION, LABEL_STAGE} | {
+    f"pod-security.kubernetes.io/{mode}{suffix}" for mode in ("enforce", "audit", "warn") for suffix in ("", "-version")
+}
+KNATIVE_LABELS = {"networking.knative.dev/visibility"}
+FORBIDDEN_KEYS = {
+    "hostNetwork",
+    "hostPID",
+    "hostIPC",
+    "hostPort",
+    "hostPath",
+    "hostAliases",
+    "hostUsers",
+    "privileged",
+    "procMount",
+    "nodeName",
+    "nodeSelector",
+    "tolerations",
+    "priorityClassName",
+    "ownerReferences",
+    "finalizers",
+    "externalIPs",
+    "externalName",
+    "loadBalancerIP",
+    "nodePort",
+}
+POD_VOLUMES = {"emptyDir", "persistentVolumeClaim"}
+
+NASTY = st.sampled_from(
+    [
+        "{{ .Values.x }}",
+        "${HOME}",
+        "$(KUBERNETES_SERVICE_HOST)",
+        "$$(X)",
+        "../../etc/passwd",
+        "a\n---\nkind: Pod",
+        "hostNetwork: true",
+        "kube-system",
+        "\u202e\x00",
+        "'; drop --",
+        "!!python/object:os.system",
+    ]
+)
+TEXT = NASTY | st.text(max_size=40)
+LABEL = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True) | st.sampled_from(
+    ["kube-system", "default", "tmp", "app", "default-deny", "x" * 63]
+)
+APP_NAME = st.from_regex(r"[a-z]([-a-z0-9]{0,50}[a-z0-9])?", fullmatch=True)
+LONG_LABEL = st.from_regex(r"[a-z]([-a-z0-9]{25,50}[a-z0-9])", fullmatch=True)
+CPU = st.integers(1, 4000).map(lambda n: f"{n}m") | st.sampled_from(["1", "0.5", "0.5m", "1000.125m"])
+MEMORY = st.integers(1, 8192).map(lambda n: f"{n}Mi") | st.sampled_from(["1Gi", "100m", "1G", "0.125Ki"])
+PATH = st.from_regex(r"/[A-Za-z0-9._/-]{1,30}", fullmatch=True) | st.sampled_from(["/tmp", "/proc", "/a/../../tmp/"])
+ENV_NAME = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,20}", fullmatch=True)
+UID = st.uuids().map(str)
+
+
+def _named(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[list[dict[str, Any]]]:
+    return st.lists(
+        st.fixed_dictionaries({"name": LABEL, **fields}), max_size=3, unique_by=lambda item: str(item["name"])
+    )
+
+
+RUNTIME = st.fixed_dictionaries(
+    {
+        "profile": st.sampled_from(["container", "wasm", "serverless"]),
+        "image": st.just(IMAGE),
+        "command": st.lists(TEXT, max_size=3),
+        "port": st.integers(1025, 65535),
+        "replicas": st.integers(0, 100),
+        "env": st.lists(
+            st.fixed_dictionaries({"name": ENV_NAME, "value": TEXT}), max_size=3, unique_by=lambda e: str(e["name"])
+        ),
+        "resources": st.fixed_dictionaries({"cpu": CPU, "memory": MEMORY}),
+    }
+)
+REFS = st.fixed_dictionaries({"namespace": LABEL, "name": LABEL})
+SPEC = st.fixed_dictionaries(
+    {
+        "description": TEXT,
+        "owner": st.fixed_dictionaries(
+            {
+                "team": st.from_regex(r"[a-z0-9]([-a-z0-9_.]{0,20}[a-z0-9])?", fullmatch=True),
+                "contact": st.just("someone@example.com"),
+            }
+        ),
+        "riskTier": LABEL,
+        "dataClassification": st.sampled_from(["public", "internal", "confidential", "restricted"]),
+        "stage": st.sampled_from(["sandbox", "staging", "production"]),
+        "runtime": RUNTIME,
+        "ingress": st.fixed_dictionaries({"from": st.lists(st.fixed_dictionaries({"microApp": REFS}), max_size=3)}),
+        "storage": _named(size=MEMORY, mountPath=PATH),
+        "suspend": st.booleans(),
+    }
+)
+FOREIGN = st.dictionaries(
+    st.sampled_from(
+        [
+            LABEL_MANAGED_BY,
+            LABEL_APP,
+            LABEL_TENANT,
+            ANNOTATION_APPLIED_HASH,
+            "app.kubernetes.io/instance",
+            "argocd.argoproj.io/tracking-id",
+            "kustomize.toolkit.fluxcd.io/name",
+            "pod-security.kubernetes.io/enforce",
+        ]
+    ),
+    TEXT,
+)
+RAW = st.fixed_dictionaries(
+    {
+        "metadata": st.fixed_dictionaries(
+            {"name": APP_NAME, "namespace": LABEL, "uid": UID, "labels": FOREIGN, "annotations": FOREIGN}
+        ),
+        "spec": SPEC,
+    }
+)
+CIDR = st.sampled_from(["203.0.113.0/24", "198.51.100.7/32", "0.0.0.0/0", "::/0", "2001:db8::/32"]) | st.tuples(
+    st.integers(1, 168), st.integers(0, 255)
+).map(lambda p: f"{p[0]}.{p[1]}.0.0/16")
+ROOM = st.lists(st.integers(1, 65535), min_size=1, max_size=3, unique=True).map(tuple)
+TARGETS = st.lists(
+    st.builds(
+        AddressTarget,
+        name=LABEL,
+        ports=ROOM,
+        protocol=st.sampled_from(Protocol),
+        cidrs=st.lists(CIDR, min_size=1, max_size=3, unique=True).map(tuple),
+        peer=st.none(),
+    )
+    | st.builds(
+        AddressTarget,
+        name=LABEL,
+        ports=ROOM,
+        protocol=st.sampled_from(Protocol),
+        cidrs=st.just(()),
+        peer=st.tuples(LABEL, LABEL),
+    ),
+    max_size=4,
+    unique_by=lambda t: t.name,
+).map(tuple)
+CONTEXT = st.builds(
+    RenderContext,
+    targets=TARGETS,
+    runtime=st.none() | st.builds(RuntimeChoice, kind=st.sampled_from(WorkloadKind), runtime_class=st.just("") | LABEL),
+)
+TIER_SPEC = st.fixed_dictionaries(
+    {
+        "quota": st.fixed_dictionaries({"cpu": CPU, "memory": MEMORY, "pods": st.integers(1, 1000), "storage": MEMORY}),
+        "sidecarReserve": st.fixed_dictionaries({"cpu": CPU | st.just("0"), "memory": MEMORY | st.just("0")}),
+    }
+)
+TIER = TIER_SPEC.map(lambda spec: make_tier("some", **spec))
+
+laws = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Every scalar and every empty container, with the way to it."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = [leaf for key, child in items for leaf in _leaves(child, (*path, key))]
+    yield from inner or [(path, value)]
+
+
+def _keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield key
+            yield from _keys(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _keys(child)
+
+
+def _pod(plan: Plan) -> Manifest | None:
+    for manifest in plan.workload:
+        if "template" in manifest.get("spec", {}):
+            spec: Manifest = manifest["spec"]["template"]["spec"]
+            return spec
+    return None
+
+
+def _plan(raw: Manifest, tier: RiskTier, context: RenderContext) -> tuple[MicroApp, Plan]:
+    app = parse(MicroApp, raw)
+    return app, build_plan(app, tier, context)
+
+
+@laws
+@given(RAW, TIER, CONTEXT)
+def test_building_is_deterministic_and_changes_no_input(raw: Manifest, tier: RiskTier, context: RenderContext) -> None:
+    before = copy.deepcopy(raw)
+    app, plan = _plan(raw, tier, context)
+    snapshot = (app.model_dump(), tier.model_dump())
+    again = build_plan(app, tier, context)
+    assert again == plan
+    assert raw == before
+    assert (app.model_dump(), tier.model_dump()) == snapshot
+    plan.all()[1]["spec"]["hard"]["pods"] = "changed"
+    assert build_plan(app, tier, context) == again, "manifests of two plans share state"
+
+
+@laws
+@given(RAW, TIER, CONTEXT)
+def test_everything_is_denied_before_anything_opens(raw: Manifest, tier: RiskTier, context: RenderContext) -> None:
+    _, plan = _plan(raw, tier, context)
+    denials = [m for m in plan.guardrails if m["kind"] == "NetworkPolicy"]
+    assert [m["spec"] for m in denials] == [{"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}]
+    for policy in plan.openings:
+        (direction,) = policy["spec"]["policyTypes"]
+        (rule,) = policy["spec"][direction.lower()]
+        assert set(policy["spec"]) == {"podSelector", "policyTypes", direction.lower()}
+        assert rule["from" if direction == "Ingress" else "to"], "no peer would mean everyone"
+        assert rule["ports"], "no port would mean every port"
+
+
+@laws
+@given(RAW, TIER, CONTEXT)
+def test_everything_is_in_the_namespace_of_the_app_and_labelled(
+    raw: Manifest, tier: RiskTier, context: RenderContext
+) -> None:
+    app, plan = _plan(raw, tier, context)
+    home = namespace_name(app.metadata.namespace, app.metadata.name)
+    ours = {
+        LABEL_MANAGED_BY: FIELD_MANAGER,
+        LABEL_APP_UID: app.metadata.uid,
+        LABEL_APP: app.metadata.name,
+        LABEL_TENANT: app.metadata.namespace,
+    }
+    for manifest in plan.all():
+        metadata = manifest["metadata"]
+        if manifest["kind"] == "Namespace":
+            assert metadata["name"] == home
+            assert "namespace" not in metadata
+        else:
+            assert metadata["namespace"] == home
+        assert ours.items() <= metadata["labels"].items()
+        assert DNS_NAME.fullmatch(metadata["name"])
+        assert metadata["annotations"] == {ANNOTATION_APPLIED_HASH: compute_seal(manifest)}
+    assert DNS_LABEL.fullmatch(home)
+    assert home.startswith("ma-")
+
+
+@laws
+@given(RAW, TIER, CONTEXT)
+def test_no_label_but_ours_and_nothing_that_leaves_the_sandbox(
+    raw: Manifest, tier: RiskTier, context: RenderContext
+) -> None:
+    _, plan = _plan(raw, tier, context)
+    for manifest in plan.all():
+        allowed = OUR_LABELS | (NAMESPACE_LABELS if manifest["kind"] == "Namespace" else set())
+        allowed |= KNATIVE_LABELS if manifest["apiVersion"].startswith("serving.knative.dev") else set()
+        assert set(manifest["metadata"]["labels"]) <= allowed
+        assert set(manifest["metadata"]) <= {"name", "namespace", "labels", "annotations"}
+        if manifest["kind"] != "ControllerRevision":
+            assert not FORBIDDEN_KEYS & set(_keys(manifest))
+        template = manifest.get("spec", {}).get("template")
+        if template:
+            assert set(template["metadata"]["labels"]) == OUR_LABELS
+    namespace = plan.namespace["metadata"]["labels"]
+    assert namespace["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+@laws
+@given(RAW, TIER, CONTEXT)
+def test_every_pod_is_hardened(raw: Manifest, tier: RiskTier, context: RenderContext) -> None:
+    app, plan = _plan(raw, tier, context)
+    pod = _pod(plan)
+    assume(pod is not None)
+    assert pod is not None
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False
+    assert pod["serviceAccountName"] == app.metadata.name
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert container["resources"]["requests"] == container["resources"]["limits"]
+    assert all(parse_quantity(q) > 0 for q in container["resources"]["limits"].values())
+    assert len({m["name"] for m in container["volumeMounts"]}) == len(container["volumeMounts"])
+    assert {v["name"] for v in pod["volumes"]} == {m["name"] for m in container["volumeMounts"]}
+    assert all(DNS_LABEL.fullmatch(v["name"]) and set(v) & POD_VOLUMES for v in pod["volumes"])
+    assert all(".." not in m["mountPath"].split("/") for m in container["volumeMounts"])
+
+
+@laws
+@given(RAW, TIER, CONTEXT)
+def test_what_is_declared_reaches_the_process_literally(raw: Manifest, tier: RiskTier, context: RenderContext) -> None:
+    app, plan = _plan(raw, tier, context)
+    pod = _pod(plan)
+    assume(pod is not None)
+    assert pod is not None
+    (container,) = pod["containers"]
+    expanded = {e["name"]: _expand(e["value"]) for e in container.get("env", ())}
+    assert expanded == {e.name: e.value for e in app.spec.runtime.env}
+    assert [_expand(c) for c in container.get("command", ())] == list(app.spec.runtime.command)
+
+
+def _expand(text: str) -> str:
+    """What the kubelet makes of it with no variable it could know (third_party/forked/golang/expansion)."""
+    out, cursor = "", 0
+    while cursor < len(text):
+        if text[cursor : cursor + 2] == "$$":
+            out, cursor = out + "$", cursor + 2
+        else:
+            assert text[cursor : cursor + 2] != "$(", "would be expanded"
+            out, cursor = out + text[cursor], cursor + 1
+    return out
+
+
+@laws
+@given(RAW, TIER, CONTEXT)
+def test_a_peer_is_selected_by_name_and_by_whose_it_is(raw: Manifest, tier: RiskTier, context: RenderContext) -> None:
+    app, plan = _plan(raw, tier, context)
+    wanted = {(p.micro_app.namespace, p.micro_app.name) for p in app.spec.ingress.from_}
+    wanted |= {t.peer for t in context.targets if t.peer is not None}
+    found = set()
+    for policy in plan.openings:
+        for rule in (*policy["spec"].get("ingress", ()), *policy["spec"].get("egress", ())):
+            for peer in (*rule.get("from", ()), *rule.get("to", ())):
+                if "ipBlock" in peer or policy["metadata"]["name"] == "allow-dns":
+                    continue
+                space, pods = peer["namespaceSelector"]["matchLabels"], peer["podSelector"]["matchLabels"]
+                whose = (space[LABEL_TENANT], space[LABEL_APP])
+                assert space["kubernetes.io/metadata.name"] == namespace_name(*whose)
+                assert (pods[LABEL_TENANT], pods[LABEL_APP]) == whose
+                found.add(whose)
+    assert found == wanted
+
+
+@laws
+@given(RAW, TIER, TARGETS)
+def test_metadata_addresses_stay_closed(raw: Manifest, tier: RiskTier, targets: tuple[AddressTarget, ...]) -> None:
+    _, plan = _plan(raw, tier, RenderContext(targets=targets))
+    for policy in plan.openings:
+        for rule in policy["spec"].get("egress", ()):
+            for block in (peer["ipBlock"] for peer in rule["to"] if "ipBlock" in peer):
+                network = ipaddress.ip_network(block["cidr"])
+                for text in ("169.254.169.254", "fe80::1", "fd00:ec2::254"):
+                    address = ipaddress.ip_address(text)
+                    holes = [ipaddress.ip_network(e) for e in block.get("except", ())]
+                    assert address not in network or any(address in hole for hole in holes)
+
+
+@laws
+@given(st.tuples(LABEL | LONG_LABEL, APP_NAME | LONG_LABEL))
+def test_a_namespace_s_name_is_a_label(pair: tuple[str, str]) -> None:
+    name = namespace_name(*pair)
+    assert DNS_LABEL.fullmatch(name)
+    plain = f"ma-{pair[0]}-{pair[1]}"
+    assert name == plain if len(plain) <= 63 else len(name) <= 63
+
+
+@laws
+@given(st.tuples(LONG_LABEL, LONG_LABEL), st.tuples(LONG_LABEL, LONG_LABEL))
+def test_two_long_pairs_share_no_name(one: tuple[str, str], two: tuple[str, str]) -> None:
+    assume(one != two and all(len("-".join(("ma", *pair))) > 63 for pair in (one, two)))
+    assert namespace_name(*one) != namespace_name(*two)
+
+
+@laws
+@given(st.lists(LONG_LABEL, min_size=3, max_size=3))
+def test_moving_the_border_between_tenant_and_app_changes_a_long_name(parts: list[str]) -> None:
+    a, b, c = parts
+    assert namespace_name(f"{a}-{b}", c) != namespace_name(a, f"{b}-{c}")
+
+
+@laws
+@given(st.text(max_size=70), st.text(max_size=70))
+def test_a_name_of_the_app_becomes_valid_names_or_none(name: str, namespace: str) -> None:
+    app = make_app("a", "b")
+    renamed = app.model_copy(
+        update={"metadata": app.metadata.model_copy(update={"name": name, "namespace": namespace})}
+    )
+    context = RenderContext(runtime=RuntimeChoice(WorkloadKind.DEPLOYMENT))
+    try:
+        plan = build_plan(renamed, make_tier(), context)
+    except InvalidSpec:
+        return
+    assert all(DNS_NAME.fullmatch(m["metadata"]["name"]) for m in plan.all())
+
+
+@laws
+@given(TIER)
+def test_limits_never_exceed_the_quota(tier: RiskTier) -> None:
+    app = make_app()
+    hard = build_quota(app, tier)["spec"]["hard"]
+    container, claim = build_limits(app, tier)["spec"]["limits"]
+    for resource in ("cpu", "memory"):
+        least, default, asked, most = (
+            parse_quantity(container[field][resource]) for field in ("min", "default", "defaultRequest", "max")
+        )
+        assert Decimal(0) <= least <= asked == default <= most <= parse_quantity(hard[f"limits.{resource}"])
+        assert hard[f"limits.{resource}"] == hard[f"requests.{resource}"]
+        reserve = parse_quantity(getattr(tier.spec.sidecar_reserve, resource))
+        assert most == 0 or most + reserve <= parse_quantity(getattr(tier.spec.quota, resource))
+    assert parse_quantity(claim["max"]["storage"]) <= parse_quantity(hard["requests.storage"])
+
+
+def test_a_riskier_tier_has_at_least_the_room_of_a_lesser_one() -> None:
+    tiers = sorted(load_tiers().values(), key=lambda t: t.spec.rank)
+    assert [t.metadata.name for t in tiers] == ["low", "medium", "high"]
+    for kind, pick in (
+        (build_quota, lambda m: m["spec"]["hard"]),
+        (build_limits, lambda m: m["spec"]["limits"][0]["max"]),
+    ):
+        rows = [pick(kind(make_app(), tier)) for tier in tiers]
+        for lesser, greater in zip(rows, rows[1:], strict=False):
+            assert all(parse_quantity(greater[key]) >= parse_quantity(lesser[key]) for key in lesser)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(RAW, TIER, CONTEXT, st.data())
+def test_changing_any_leaf_changes_the_seal(
+    raw: Manifest, tier: RiskTier, context: RenderContext, data: st.DataObject
+) -> None:
+    _, plan = _plan(raw, tier, context)
+    manifest = data.draw(st.sampled_from(plan.all()))
+    sealed = compute_seal(manifest)
+    seal_path = ("metadata", "annotations", ANNOTATION_APPLIED_HASH)
+    for path, _ in _leaves(manifest):
+        changed = copy.deepcopy(manifest)
+        parent = changed
+        for key in path[:-1]:
+            parent = parent[key]
+        parent[path[-1]] = "changed by someone"
+        assert (compute_seal(changed) == sealed) == (path == seal_path), path
+
+
+@pytest.mark.parametrize("field", ["name", "namespace"])
+@pytest.mark.parametrize("value", ["../x", "a/b", "A", "", "-a", "a-", "a b", "{{x}}"])
+def test_references_to_other_apps_are_labels(field: str, value: str) -> None:
+    ref = {"namespace": "finance", "name": "portal", field: value}
+    with pytest.raises(InvalidSpec):
+        make_app(ingress={"from": [{"microApp": ref}]})

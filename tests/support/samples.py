@@ -1,0 +1,90 @@
+"""Small valid objects to vary in tests."""
+
+from typing import Any
+
+from microapp_operator.model import Approval, Connector, MicroApp, RiskTier, parse
+
+DIGEST = "sha256:" + "a" * 64
+IMAGE = f"registry.example.com/finance/expense-helper@{DIGEST}"
+
+
+def app_manifest(name: str = "expenses", namespace: str = "finance", **spec: Any) -> dict[str, Any]:
+    """A MicroApp as a developer writes it; ``spec`` replaces top-level fields of the spec."""
+    runtime = {"image": IMAGE, **spec.pop("runtime", {})}
+    return {
+        "apiVersion": "microapps.dev/v1alpha1",
+        "kind": "MicroApp",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "owner": {"team": "finance-ops", "contact": "finance-ops@example.com"},
+            "riskTier": "low",
+            "dataClassification": "internal",
+            "runtime": runtime,
+            **spec,
+        },
+    }
+
+
+def make_app(name: str = "expenses", namespace: str = "finance", *, generation: int = 1, **spec: Any) -> MicroApp:
+    """The same, parsed, as the API server would return it."""
+    raw = app_manifest(name, namespace, **spec)
+    raw["metadata"] |= {"uid": f"uid-{namespace}-{name}", "generation": generation, "resourceVersion": "1"}
+    return parse(MicroApp, raw)
+
+
+def tier_manifest(name: str = "low", **spec: Any) -> dict[str, Any]:
+    """A RiskTier with small round figures."""
+    return {
+        "apiVersion": "microapps.dev/v1alpha1",
+        "kind": "RiskTier",
+        "metadata": {"name": name},
+        "spec": {
+            "rank": 10,
+            "quota": {"cpu": "1", "memory": "1Gi", "pods": 5},
+            "sidecarReserve": {"cpu": "50m", "memory": "64Mi"},
+            "replicasMax": 2,
+            "classifications": ["public", "internal"],
+            "egress": {"maxEndpoints": 3},
+            "credentials": {"ttl": "1h", "maxTTL": "24h"},
+            "rotationDays": 90,
+            "logRetentionDays": 30,
+            **spec,
+        },
+    }
+
+
+def make_tier(name: str = "low", **spec: Any) -> RiskTier:
+    """The same, parsed."""
+    return parse(RiskTier, tier_manifest(name, **spec))
+
+
+def make_approval(app: MicroApp, fingerprint: str, approver: str, **spec: Any) -> Approval:
+    """An Approval of scope production for ``app``."""
+    raw = {
+        "metadata": {"name": f"by-{approver.split('@')[0]}", "namespace": app.metadata.namespace, "uid": approver},
+        "spec": {
+            "microApp": app.metadata.name,
+            "scope": "production",
+            "tier": app.spec.risk_tier,
+            "fingerprint": fingerprint,
+            "approver": approver,
+            "justification": "reviewed",
+            **spec,
+        },
+    }
+    return parse(Approval, raw)
+
+
+def make_connector(name: str = "ledger", **spec: Any) -> Connector:
+    """A Connector open to tier low for internal data."""
+    raw = {
+        "metadata": {"name": name},
+        "spec": {
+            "cidrs": ["203.0.113.0/24"],
+            "ports": [443],
+            "classifications": ["public", "internal"],
+            "tiers": ["low"],
+            **spec,
+        },
+    }
+    return parse(Connector, raw)
