@@ -19,6 +19,7 @@ from hack.lab.controlplane import CONTEXT, Lab
 
 NAMED_CONTEXT = "MICROAPP_E2E_CONTEXT"
 KIND_NAME = "microapp-e2e"
+_CHECKOUT = Path(__file__).resolve().parents[2]
 _DOCKER_TIMEOUT = 10
 _KIND_TIMEOUT = 600
 
@@ -55,7 +56,7 @@ def choose_cluster(
 
 def lab_from_environment() -> Lab:
     """The lab of this checkout, or the one in LAB_DIR."""
-    return Lab(Path(os.environ.get("LAB_DIR") or ".lab").resolve())
+    return Lab(Path(os.environ.get("LAB_DIR") or _CHECKOUT / ".lab").resolve())
 
 
 def cluster_from_environment() -> Cluster:

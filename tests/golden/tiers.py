@@ -6,7 +6,7 @@ import yaml
 
 from microapp_operator.model import RiskTier, parse
 
-FILE = Path("/tmp/risktiers.tmp.yaml")
+FILE = Path(__file__).parents[2] / "charts/microapp-operator/files/risktiers.yaml"
 
 
 def load_tiers() -> dict[str, RiskTier]:

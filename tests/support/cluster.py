@@ -1,17 +1,11 @@
 """The cluster tests act on, and kubectl against it. Fixtures for the conftest files of tests/ and e2e/."""
 
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
+from hack.kubectl import Kubectl, kubectl_for
 from hack.lab.build import LabError
-from hack.lab.context import Cluster, cluster_from_environment, kubectl_binary, started
-
-Kubectl = Callable[..., str]
-
-
-class KubectlError(AssertionError):
-    """kubectl ended with an error; the text is what it said."""
+from hack.lab.context import Cluster, cluster_from_environment, started
 
 
 @pytest.fixture(scope="session")
@@ -29,18 +23,3 @@ def cluster() -> Iterator[Cluster]:
 def kubectl(cluster: Cluster) -> Kubectl:
     """``kubectl("get", "ns")``: what it printed, or KubectlError; ``stdin=`` is handed to it."""
     return kubectl_for(cluster)
-
-
-def kubectl_for(cluster: Cluster) -> Kubectl:
-    """kubectl bound to ``cluster``: it can't act on any other."""
-    base = [kubectl_binary(cluster), f"--kubeconfig={cluster.kubeconfig}", f"--context={cluster.context}"]
-
-    def run(*arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
-        done = subprocess.run(
-            [*base, *arguments], input=stdin, capture_output=True, text=True, timeout=timeout, check=False
-        )
-        if done.returncode != 0:
-            raise KubectlError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
-        return done.stdout
-
-    return run

@@ -61,7 +61,11 @@ def make_tier(name: str = "low", **spec: Any) -> RiskTier:
 def make_approval(app: MicroApp, fingerprint: str, approver: str, **spec: Any) -> Approval:
     """An Approval of scope production for ``app``."""
     raw = {
-        "metadata": {"name": f"by-{approver.split('@')[0]}", "namespace": app.metadata.namespace, "uid": approver},
+        "metadata": {
+            "name": f"by-{approver.split('@', maxsplit=1)[0]}",
+            "namespace": app.metadata.namespace,
+            "uid": approver,
+        },
         "spec": {
             "microApp": app.metadata.name,
             "scope": "production",

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.samples import make_app, make_tier
 
 from microapp_operator.conditions import View, Workload, compute_status
 from microapp_operator.decide.decision import Surroundings, evaluate
@@ -13,7 +14,6 @@ from microapp_operator.model import MicroAppStatus
 from microapp_operator.model.status import NamespaceStatus
 from microapp_operator.reasons import REMEDIES, ConditionType, Finding, Reason
 from microapp_operator.settings import Capabilities
-from tests.support.samples import make_app, make_tier
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 BOUND = NamespaceStatus(name="ma-finance-expenses", uid="u")
@@ -72,10 +72,14 @@ def test_all_well_is_ready_and_says_what_is_not_proven() -> None:
             view(workload=Workload(Reason.WORKLOAD_UNAVAILABLE, "0 of 1")), ("False", "WorkloadUnavailable"), id="crash"
         ),
         pytest.param(
-            view(faults=(Finding(Reason.FOREIGN_NETWORK_POLICY, "", "x"),)), ("False", "ForeignNetworkPolicy"), id="weakened"
+            view(faults=(Finding(Reason.FOREIGN_NETWORK_POLICY, "", "x"),)),
+            ("False", "ForeignNetworkPolicy"),
+            id="weakened",
         ),
         pytest.param(
-            view(decision=None, progress=Finding(Reason.TERMINATING, "", "x")), ("Unknown", "Terminating"), id="terminating"
+            view(decision=None, progress=Finding(Reason.TERMINATING, "", "x")),
+            ("Unknown", "Terminating"),
+            id="terminating",
         ),
     ],
 )

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tests.support.samples import make_app, make_approval, make_tier
 
 from microapp_operator.gates import compute_endpoint_fingerprint, compute_fingerprint, evaluate_approvals
 from microapp_operator.model import MicroApp
 from microapp_operator.reasons import Reason
-from tests.support.samples import make_app, make_approval, make_tier
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 TWO = {"approvals": {"reviewers": 2, "requiredRoles": ["security"]}}

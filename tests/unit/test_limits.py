@@ -4,10 +4,10 @@ import ipaddress
 from typing import Any
 
 import pytest
+from tests.support.samples import make_app, make_connector, make_tier
 
 from microapp_operator.decide.limits import LimitInput, evaluate_limits
 from microapp_operator.reasons import Reason
-from tests.support.samples import make_app, make_connector, make_tier
 
 WHY = {"dataClassification": "internal", "justification": "needed"}
 RESERVED = (ipaddress.ip_network("10.96.0.0/16"),)
@@ -52,7 +52,11 @@ def test_an_app_within_its_tier_has_no_finding() -> None:
         ),
         pytest.param(
             {},
-            {"egress": [{"name": "a", "host": "a.example.com", "port": 443, **WHY | {"dataClassification": "restricted"}}]},
+            {
+                "egress": [
+                    {"name": "a", "host": "a.example.com", "port": 443, **WHY | {"dataClassification": "restricted"}}
+                ]
+            },
             (Reason.CLASSIFICATION_NOT_ALLOWED, "spec.egress[0].dataClassification"),
             id="egress-classification",
         ),

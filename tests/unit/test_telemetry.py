@@ -84,6 +84,7 @@ def test_harmless_keys_are_left_alone(key: str) -> None:
         ("got eyJhbGciOiJI.eyJzdWIi.c2ln back", f"got {REDACTED} back"),
         ("login with hvs.CAESIJabcdefgh", f"login with {REDACTED}"),
         ("https://me:pa55@example.com/x", f"https://me:{REDACTED}@example.com/x"),
+        ("got {'db-password': 'a b', \"app\": \"x\"}", f"got {{'db-password': '{REDACTED}', \"app\": \"x\"}}"),
         ("GET /login?token=abc&x=1", f"GET /login?token={REDACTED}&x=1"),
         (
             "spec.secrets: 1 declared, but no secret store is connected.",

@@ -2,9 +2,9 @@
 
 import argparse
 import asyncio
-import contextlib
 import ipaddress
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -63,27 +63,30 @@ class Operator:
     metrics: Metrics
     health: HealthServer
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Serve until ``stop`` is set: health first, then the watches, then the work; drain on the way out."""
+    async def run(self) -> None:
+        """Serve until a signal or the end of the feed: health first, then watches, then work; drain on the way out.
+
+        The feed ends last: on its way out kopf cancels every task of the loop that it finds still running.
+        """
+        stop, feed_may_end = asyncio.Event(), asyncio.Event()
         await self.health.start()
         self.events.start()
-        feed = asyncio.create_task(self._feed(stop), name="kopf")
-        ended = asyncio.create_task(stop.wait(), name="stop")
+        feed = asyncio.create_task(self._feed(feed_may_end, stop), name="kopf")
+        feed.add_done_callback(lambda _: stop.set())
         start = asyncio.create_task(self._start(), name="start")
-        try:
-            await asyncio.wait({feed, ended}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stop.set()
-            start.cancel()
-            await asyncio.gather(start, return_exceptions=True)
-            await self.engine.stop()
-            await self.informer.stop()
-            await self.events.stop()
-            await self.health.stop()
-            await asyncio.gather(feed, return_exceptions=True)
-            await self.client.close()
-        if feed.done() and not feed.cancelled() and feed.exception() is not None:
-            raise feed.exception() or RuntimeError("the feed ended")
+        await stop.wait()
+        log.info("stopping")
+        start.cancel()
+        await asyncio.gather(start, return_exceptions=True)
+        await self.engine.stop()
+        await self.informer.stop()
+        await self.events.stop()
+        await self.health.stop()
+        feed_may_end.set()
+        ended = (await asyncio.gather(feed, return_exceptions=True))[0]
+        await self.client.close()
+        if isinstance(ended, BaseException):
+            raise ended
 
     async def _start(self) -> None:
         """Nothing is reconciled on half a picture: the workers wait for the first lists."""
@@ -95,14 +98,18 @@ class Operator:
     def _age(self, kind: str) -> float:
         return self.informer.ages()[kind]
 
-    async def _feed(self, stop: asyncio.Event) -> None:
-        await kopf.operator(
+    async def _feed(self, may_end: asyncio.Event, stop: asyncio.Event) -> None:
+        """kopf, except that signals reach us: it would end the feed first and cancel the work under way."""
+        tasks = await kopf.spawn_tasks(
             registry=build_registry(self.engine),
             settings=build_settings(),
             standalone=True,
             clusterwide=True,
-            stop_flag=stop,
+            stop_flag=may_end,
         )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await kopf.run_tasks(tasks, ignored=asyncio.all_tasks() - set(tasks))
 
 
 async def build_operator(settings: Settings, *, host: str, port: int) -> Operator:
@@ -182,7 +189,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     )
     try:
         operator = await build_operator(settings, host=arguments.host, port=arguments.port)
-        await operator.run(asyncio.Event())
+        await operator.run()
     except (OperatorError, ListenError) as error:
         log.error("cannot_start", why=str(error))
         return 1
@@ -193,9 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     arguments = _parser().parse_args(argv)
     configure_logging(arguments.log_level, json=arguments.log_format == "json")
-    with contextlib.suppress(KeyboardInterrupt):
-        return uvloop.run(_run(arguments))
-    return 130
+    return uvloop.run(_run(arguments))
 
 
 if __name__ == "__main__":

@@ -36,9 +36,7 @@ def compute_fingerprint(app: MicroApp) -> str:
     spec = app.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
     risk = {k: spec[k] for k in ("riskTier", "dataClassification", "stage", "ingress", "egress", "secrets")}
     runtime = {k: spec["runtime"][k] for k in ("profile", "image", "command", "port", "env")}
-    return digest(
-        {"namespace": app.metadata.namespace, "name": app.metadata.name, **risk, "runtime": runtime}
-    )
+    return digest({"namespace": app.metadata.namespace, "name": app.metadata.name, **risk, "runtime": runtime})
 
 
 def compute_endpoint_fingerprint(app: MicroApp, endpoint: EgressEndpoint) -> str:
@@ -53,9 +51,7 @@ def compute_endpoint_fingerprint(app: MicroApp, endpoint: EgressEndpoint) -> str
     )
 
 
-def evaluate_approvals(
-    app: MicroApp, tier: RiskTier, approvals: Sequence[Approval], now: datetime
-) -> ApprovalVerdict:
+def evaluate_approvals(app: MicroApp, tier: RiskTier, approvals: Sequence[Approval], now: datetime) -> ApprovalVerdict:
     """Judge ``approvals`` (those of the app's namespace) at ``now`` (UTC)."""
     own = [a for a in approvals if _counts(a, app, now)]
     reviewers = tier.spec.approvals.reviewers if app.spec.stage is Stage.PRODUCTION else 0

@@ -68,7 +68,7 @@ def build_settings() -> kopf.OperatorSettings:
 
 
 def build_registry(engine: Engine) -> kopf.OperatorRegistry:
-    """The registry whose one handler hands every MicroApp event to ``engine``."""
+    """The registry whose one event handler hands every MicroApp to ``engine``."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.event(GROUP, VERSION, "microapps", registry=registry)

@@ -109,16 +109,13 @@ REMEDIES: dict[Reason, str] = {
     Reason.NAMESPACE_TERMINATING: "Wait until the old namespace is gone; look for finalizers in it if it lasts.",
     Reason.HELD: "Resolve what Approved or Stalled names; until then the last accepted revision runs.",
     Reason.APPROVAL_PENDING: (
-        "Ask the reviewers named in the message to create an Approval with scope production "
-        "and this fingerprint."
+        "Ask the reviewers named in the message to create an Approval with scope production and this fingerprint."
     ),
     Reason.EGRESS_APPROVAL_PENDING: (
         "Ask a reviewer to create an Approval with scope egress for each endpoint named in the message."
     ),
     Reason.INVALID_SPEC: "Correct the field named in the message and apply the MicroApp again.",
-    Reason.RISK_TIER_NOT_FOUND: (
-        "Set spec.riskTier to the name of an existing RiskTier (`kubectl get risktiers`)."
-    ),
+    Reason.RISK_TIER_NOT_FOUND: ("Set spec.riskTier to the name of an existing RiskTier (`kubectl get risktiers`)."),
     Reason.CONNECTOR_NOT_FOUND: "Refer to an existing Connector (`kubectl get connectors`), or ask an admin.",
     Reason.EXCEEDS_TIER: "Lower the field named in the message, or move the app to a higher risk tier.",
     Reason.CLASSIFICATION_NOT_ALLOWED: (
@@ -126,8 +123,7 @@ REMEDIES: dict[Reason, str] = {
     ),
     Reason.EGRESS_NOT_ALLOWED: "Use a Connector the tier allows, or move the app to a tier that permits it.",
     Reason.RESERVED_ADDRESS: (
-        "Remove the range; cluster and metadata addresses are never reachable. "
-        "For another app use egress.microApp."
+        "Remove the range; cluster and metadata addresses are never reachable. For another app use egress.microApp."
     ),
     Reason.IMAGE_NOT_PINNED: "Write the image as name@sha256:<digest>.",
     Reason.NAMESPACE_NOT_OURS: (
@@ -144,9 +140,7 @@ REMEDIES: dict[Reason, str] = {
     ),
     Reason.KNATIVE_NOT_SERVED: "Have an admin install Knative Serving, or use profile container.",
     Reason.WORKLOAD_UNAVAILABLE: "Look at the pods and their logs in the app's namespace.",
-    Reason.SECRET_STORE_NOT_CONFIGURED: (
-        "Have an admin connect the operator to Vault, or remove spec.secrets."
-    ),
+    Reason.SECRET_STORE_NOT_CONFIGURED: ("Have an admin connect the operator to Vault, or remove spec.secrets."),
     Reason.NO_PROBE: "Install the isolation probe to prove that the network plugin enforces the policies.",
     Reason.FORWARDER_NOT_INSTALLED: "Install the log gateway to forward the app's records.",
     Reason.ENFORCED: "",

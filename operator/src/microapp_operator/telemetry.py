@@ -32,8 +32,9 @@ _SECRET_TEXT: Final = (
     (re.compile(r"\bhv[sbr]\.[\w-]{8,}"), REDACTED),
     (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), rf"\1:{REDACTED}@"),
     (re.compile(rf"(?i)((?:{_WORDS})\w*=)[^\s&,;]+"), rf"\1{REDACTED}"),
+    (re.compile(rf"(?i)((['\"])[\w-]*(?:{_WORDS})[\w-]*\2\s*:\s*(['\"])).*?\3"), rf"\1{REDACTED}\3"),
 )
-"""Bearer and basic credentials, JSON web tokens, Vault tokens, passwords in URLs and in key=value pairs."""
+"""Bearer and basic credentials, JSON web tokens, Vault tokens; passwords in URLs, key=value pairs, printed dicts."""
 
 _CHATTY: Final = ("kopf", "kubernetes", "aiohttp.access", "asyncio", "urllib3", "hvac")
 """Below WARNING they log per event, and the API clients whole bodies, which may hold secrets."""

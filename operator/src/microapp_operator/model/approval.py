@@ -37,9 +37,7 @@ class ApprovalSpec(Model):
 
     micro_app: Annotated[Label, Field(description="Name of the MicroApp, in the same namespace.")]
     scope: Annotated[ApprovalScope, Field(description="production: the whole app. egress: one endpoint.")]
-    endpoint: Annotated[
-        Label | None, Field(description="Name of the egress endpoint, with scope egress.")
-    ] = None
+    endpoint: Annotated[Label | None, Field(description="Name of the egress endpoint, with scope egress.")] = None
     tier: Annotated[Label, Field(description="RiskTier it was given for.")]
     fingerprint: Annotated[
         str,
@@ -52,9 +50,7 @@ class ApprovalSpec(Model):
     approver: Annotated[str, Field(min_length=1, max_length=253, description="User name of the approver.")]
     role: Annotated[ReviewerRole, Field(description="reviewer or security.")] = ReviewerRole.REVIEWER
     justification: Annotated[Text, Field(description="Why it is all right.")]
-    expires_at: Annotated[
-        Timestamp | None, Field(description="When the approval ends; never when absent.")
-    ] = None
+    expires_at: Annotated[Timestamp | None, Field(description="When the approval ends; never when absent.")] = None
 
 
 class Approval(Model):

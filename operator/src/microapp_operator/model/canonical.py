@@ -9,9 +9,7 @@ from pydantic import BaseModel
 
 def canonical(value: object) -> bytes:
     """``value`` (JSON types and models) as JSON with sorted keys and no white space, UTF-8."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain
-    ).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain).encode()
 
 
 def digest(value: object) -> str:

@@ -68,9 +68,7 @@ class Owner(Model):
     ]
     contact: Annotated[
         str,
-        Field(
-            pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254, description="Mail address people write to."
-        ),
+        Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254, description="Mail address people write to."),
     ]
 
 
@@ -78,9 +76,7 @@ class EnvVar(Model):
     """One environment variable. Never a secret: declare those in spec.secrets."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128, description="Name.")]
-    value: Annotated[
-        str, Field(max_length=4096, description="Literal value, readable by all who may read the app.")
-    ]
+    value: Annotated[str, Field(max_length=4096, description="Literal value, readable by all who may read the app.")]
 
 
 class Resources(Model):
@@ -121,16 +117,12 @@ class Runtime(Model):
     port: Annotated[
         Port, Field(description="TCP port the app listens on; above 1024, since it isn't root.", ge=1025)
     ] = 8080
-    replicas: Annotated[
-        int, Field(ge=0, le=100, description="Number of pods; at most the tier's replicasMax.")
-    ] = 1
+    replicas: Annotated[int, Field(ge=0, le=100, description="Number of pods; at most the tier's replicasMax.")] = 1
     env: Annotated[
         tuple[EnvVar, ...],
         Field(max_length=64, description="Environment variables.", json_schema_extra=list_map("name")),
     ] = ()
-    resources: Annotated[Resources, Field(description="Size of one replica, within the tier's quota.")] = (
-        Resources()
-    )
+    resources: Annotated[Resources, Field(description="Size of one replica, within the tier's quota.")] = Resources()
 
 
 class AppRef(Model):
@@ -166,8 +158,7 @@ class EgressEndpoint(Model):
     model_config = {
         "json_schema_extra": validations(
             cel(
-                "[has(self.host), has(self.cidr), has(self.microApp), has(self.connectorRef)]"
-                ".filter(x, x).size() == 1",
+                "[has(self.host), has(self.cidr), has(self.microApp), has(self.connectorRef)].filter(x, x).size() == 1",
                 "exactly one of host, cidr, microApp or connectorRef must be set",
             ),
             cel(
@@ -189,15 +180,11 @@ class EgressEndpoint(Model):
     }
 
     name: Annotated[Label, Field(description="Name of the endpoint, unique in the app.")]
-    host: Annotated[
-        HostName | None, Field(description="Fully qualified host name, lower case, no wildcard.")
-    ] = None
+    host: Annotated[HostName | None, Field(description="Fully qualified host name, lower case, no wildcard.")] = None
     cidr: Annotated[
         Cidr | None, Field(description="Network in CIDR notation; never cluster or metadata addresses.")
     ] = None
-    micro_app: Annotated[AppRef | None, Field(description="Another MicroApp; it must let this one in.")] = (
-        None
-    )
+    micro_app: Annotated[AppRef | None, Field(description="Another MicroApp; it must let this one in.")] = None
     connector_ref: Annotated[
         Label | None, Field(description="Name of a Connector: an integration the admins have vetted.")
     ] = None
@@ -227,9 +214,7 @@ class SecretRequest(Model):
     }
 
     name: Annotated[Label, Field(description="Name of the secret in the app: the file name below /secrets.")]
-    engine: Annotated[SecretEngine, Field(description="Vault secrets engine: kv or database.")] = (
-        SecretEngine.KV
-    )
+    engine: Annotated[SecretEngine, Field(description="Vault secrets engine: kv or database.")] = SecretEngine.KV
     path: Annotated[
         str,
         Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=256, description="Path in the engine."),
@@ -251,9 +236,9 @@ class SecretRequest(Model):
 class Logging(Model):
     """How the app's records are picked up."""
 
-    source: Annotated[
-        LogSource, Field(description="stdout, a file on a shared volume, or OTLP on localhost.")
-    ] = LogSource.STDOUT
+    source: Annotated[LogSource, Field(description="stdout, a file on a shared volume, or OTLP on localhost.")] = (
+        LogSource.STDOUT
+    )
 
 
 class Volume(Model):
@@ -278,14 +263,10 @@ class MicroAppSpec(Model):
 
     description: Annotated[str, Field(max_length=1024, description="One sentence for the catalog.")] = ""
     owner: Annotated[Owner, Field(description="Who answers for the app.")]
-    risk_tier: Annotated[
-        Label, Field(description="Name of a RiskTier: low, medium and high ship with the product.")
-    ]
+    risk_tier: Annotated[Label, Field(description="Name of a RiskTier: low, medium and high ship with the product.")]
     data_classification: Annotated[
         Classification,
-        Field(
-            description="The most sensitive data the app handles: public, internal, confidential, restricted."
-        ),
+        Field(description="The most sensitive data the app handles: public, internal, confidential, restricted."),
     ]
     stage: Annotated[
         Stage,

@@ -11,13 +11,9 @@ class Condition(Model):
     """One condition (metav1.Condition); each carries the generation it speaks of."""
 
     type: Annotated[str, Field(max_length=64, description="What is judged, for example NetworkIsolated.")]
-    status: Annotated[
-        str, Field(pattern="^(True|False|Unknown)$", max_length=7, description="True, False or Unknown.")
-    ]
+    status: Annotated[str, Field(pattern="^(True|False|Unknown)$", max_length=7, description="True, False or Unknown.")]
     reason: Annotated[str, Field(min_length=1, max_length=128, description="Why, in one CamelCase word.")]
-    message: Annotated[
-        str, Field(max_length=32768, description="What is wrong, where, and what to do about it.")
-    ]
+    message: Annotated[str, Field(max_length=32768, description="What is wrong, where, and what to do about it.")]
     observed_generation: Annotated[int, Field(description="The metadata.generation this was judged for.")]
     last_transition_time: Annotated[Timestamp, Field(description="When status last changed.")]
 
@@ -36,9 +32,7 @@ class EgressStatus(Model):
     """What became of one egress endpoint."""
 
     name: Annotated[Label, Field(description="Name of the endpoint in spec.egress.")]
-    state: Annotated[
-        str, Field(pattern="^(Enforced|Pending)$", max_length=8, description="Enforced or Pending.")
-    ]
+    state: Annotated[str, Field(pattern="^(Enforced|Pending)$", max_length=8, description="Enforced or Pending.")]
     mechanism: Annotated[str, Field(max_length=64, description="What enforces it: NetworkPolicy, or None.")]
     reason: Annotated[str, Field(max_length=128, description="Why, in one word.")]
     message: Annotated[str, Field(max_length=1024, description="What to do when it is pending.")] = ""
@@ -77,9 +71,9 @@ class MicroAppStatus(Model):
     children_hash: Annotated[
         str | None, Field(max_length=64, description="Digest of the children as that pass left them.")
     ] = None
-    suggested_tier: Annotated[
-        str | None, Field(max_length=63, description="The tier the declaration calls for.")
-    ] = None
+    suggested_tier: Annotated[str | None, Field(max_length=63, description="The tier the declaration calls for.")] = (
+        None
+    )
     conditions: Annotated[
         tuple[Condition, ...],
         Field(

@@ -26,9 +26,7 @@ class TenantSpec(Model):
     ] = ()
     tiers: Annotated[
         tuple[Label, ...],
-        Field(
-            min_length=1, max_length=16, description="Risk tiers its apps may have.", json_schema_extra=SET
-        ),
+        Field(min_length=1, max_length=16, description="Risk tiers its apps may have.", json_schema_extra=SET),
     ]
     max_apps: Annotated[int, Field(ge=0, le=10000, description="Number of MicroApps it may have.")] = 100
 

@@ -37,12 +37,8 @@ class TierEgress(Model):
     """What apps of the tier may reach."""
 
     max_endpoints: Annotated[int, Field(ge=0, le=32, description="Number of endpoints an app may declare.")]
-    connectors_only: Annotated[bool, Field(description="True: only connectorRef, and other MicroApps.")] = (
-        False
-    )
-    approval_required: Annotated[bool, Field(description="True: each endpoint waits for an Approval.")] = (
-        False
-    )
+    connectors_only: Annotated[bool, Field(description="True: only connectorRef, and other MicroApps.")] = False
+    approval_required: Annotated[bool, Field(description="True: each endpoint waits for an Approval.")] = False
     expiry_required: Annotated[bool, Field(description="True: that Approval must have an expiry.")] = False
 
 
@@ -96,13 +92,9 @@ class RiskTierSpec(Model):
     """Limits, gates and duties of the tier."""
 
     description: Annotated[str, Field(max_length=1024, description="For whom the tier is.")] = ""
-    rank: Annotated[
-        int, Field(ge=0, le=100, description="Order of the tiers; a higher rank means more risk.")
-    ]
+    rank: Annotated[int, Field(ge=0, le=100, description="Order of the tiers; a higher rank means more risk.")]
     quota: Annotated[TierQuota, Field(description="Size of the app's namespace.")]
-    sidecar_reserve: Annotated[SidecarReserve, Field(description="Part of it kept for sidecars.")] = (
-        SidecarReserve()
-    )
+    sidecar_reserve: Annotated[SidecarReserve, Field(description="Part of it kept for sidecars.")] = SidecarReserve()
     replicas_max: Annotated[int, Field(ge=1, le=100, description="Most replicas an app may ask for.")]
     classifications: Annotated[
         tuple[Classification, ...],
@@ -112,9 +104,7 @@ class RiskTierSpec(Model):
     approvals: Annotated[TierApprovals, Field(description="Approvals before production.")] = TierApprovals()
     runtime: Annotated[TierRuntime, Field(description="RuntimeClasses.")] = TierRuntime()
     credentials: Annotated[TierCredentials, Field(description="Lifetime of credentials.")]
-    rotation_days: Annotated[
-        int, Field(ge=1, le=365, description="Days after which a secret must be rotated.")
-    ]
+    rotation_days: Annotated[int, Field(ge=1, le=365, description="Days after which a secret must be rotated.")]
     log_retention_days: Annotated[int, Field(ge=1, le=3650, description="Days logs are kept.")]
     backup: Annotated[TierBackup | None, Field(description="Backup objectives; none when absent.")] = None
 

@@ -70,7 +70,7 @@ class Engine:
     async def stop(self) -> None:
         """Finish what runs, start nothing new."""
         await self.queue.close()
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self.metrics.leading(False)
 
     def dead_workers(self) -> str | None:

@@ -1,0 +1,186 @@
+"""``make demo``: the product's first way through, on a real API server, step by step with the time each took.
+
+Ends with 0 only if every step did what it says.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hack.install import ROOT, TIERS, install
+from hack.kubectl import Kubectl, kubectl_for
+from hack.lab.build import LabError
+from hack.lab.context import Cluster, cluster_from_environment, started
+from hack.process import OperatorProcess
+
+EXAMPLES = ROOT / "examples"
+OUTCOMES = (
+    ("marketing", "lunch-poll", "Ready", "True"),
+    ("finance", "expense-helper", "Ready", "True"),
+    ("finance", "portal", "Approved", "False"),
+    ("marketing", "crunch-everything", "Stalled", "True"),
+    ("finance", "payroll", "Stalled", "True"),
+)
+APP, APP_NAMESPACE = "expense-helper", "ma-finance-expense-helper"
+
+
+@dataclass
+class Stage:
+    """Where the demo plays, and how long each step took."""
+
+    kubectl: Kubectl
+    times: list[tuple[str, float]] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Announce a step, run it, keep its time."""
+        print(f"\n\033[1m▸ {title}\033[0m", flush=True)
+        begin = time.monotonic()
+        yield
+        self.times.append((title, time.monotonic() - begin))
+        print(f"  done in {self.times[-1][1]:.2f} s", flush=True)
+
+    def show(self, *arguments: str) -> None:
+        """Run kubectl and print what it said, indented."""
+        print(f"  $ kubectl {' '.join(arguments)}")
+        print("".join(f"    {line}\n" for line in self.kubectl(*arguments).splitlines()), end="", flush=True)
+
+    def wait(self, namespace: str, name: str, condition: str, value: str = "True") -> None:
+        """Wait for a condition of a MicroApp."""
+        self.kubectl("wait", f"--for=condition={condition}={value}", f"mapp/{name}", "-n", namespace, "--timeout=60s")
+
+
+def until(what: str, check: Callable[[], bool], *, timeout: float = 30.0) -> None:
+    """Poll ``check``; LabError naming ``what`` when it doesn't come true."""
+    deadline = time.monotonic() + timeout
+    while not check():
+        if time.monotonic() > deadline:
+            raise LabError(f"this did not happen within {timeout:.0f} s: {what}")
+        time.sleep(0.02)
+
+
+def main() -> int:
+    """Play the demo."""
+    begin = time.monotonic()
+    try:
+        chosen = cluster_from_environment()
+        with started(chosen):
+            stage = Stage(kubectl_for(chosen))
+            stage.times.append(("start the cluster", time.monotonic() - begin))
+            _play(stage, chosen)
+    except LabError as error:
+        print(f"\ndemo: FAILED: {error}", file=sys.stderr)
+        return 1
+    print("\n\033[1mHow long it took\033[0m")
+    for title, seconds in stage.times:
+        print(f"  {seconds:7.2f} s  {title}")
+    print(f"  {time.monotonic() - begin:7.2f} s  in all\n\ndemo: every step did what it says")
+    return 0
+
+
+def _play(stage: Stage, cluster: Cluster) -> None:
+    with stage.step("install CRDs, risk tiers and roles"):
+        install(stage.kubectl)
+        stage.show("get", "risktiers")
+    log = Path(tempfile.mkdtemp(prefix="microapp-demo-")) / "operator.log"
+    operator = OperatorProcess(cluster.kubeconfig, log)
+    with stage.step("start the operator"):
+        operator.start()
+        print(f"  its log: {log}")
+    try:
+        _apply_examples(stage)
+        _change_tier(stage)
+        _break_children(stage)
+        _approve(stage)
+        _delete(stage)
+    finally:
+        stage.kubectl("delete", "-f", str(EXAMPLES), "--ignore-not-found", "--wait=true", "--timeout=120s")
+        operator.stop()
+
+
+def _apply_examples(stage: Stage) -> None:
+    with stage.step(
+        "apply the examples: one app a tier, one that breaks its tier, one that claims a foreign namespace"
+    ):
+        stage.kubectl("apply", "-f", str(EXAMPLES))
+        for namespace, name, condition, value in OUTCOMES:
+            stage.wait(namespace, name, condition, value)
+    stage.show("get", "microapps", "-A")
+    print("\n  What each of them is told:")
+    for namespace, name, _, _ in OUTCOMES:
+        path = '{.status.conditions[?(@.type=="Ready")].message}'
+        print(f"    {name}: {stage.kubectl('get', 'mapp', name, '-n', namespace, '-o', f'jsonpath={path}')}")
+    print(f"\n  What was created for {APP}:")
+    kinds = "quota,limits,networkpolicy,serviceaccount,rolebinding,controllerrevision,deployment,service,pdb,pod"
+    stage.show("get", kinds, "-n", APP_NAMESPACE, "-o", "custom-columns=KIND:.kind,NAME:.metadata.name")
+
+
+def _change_tier(stage: Stage) -> None:
+    quota = ("get", "quota", "tier-quota", "-n", "ma-marketing-lunch-poll", "-o", "jsonpath={.spec.hard.pods}")
+    with stage.step("change tier low: 9 pods instead of 5; its apps follow"):
+        stage.kubectl("patch", "risktier", "low", "--type=merge", "-p", '{"spec":{"quota":{"pods":9}}}')
+        until("the quota of lunch-poll follows its tier", lambda: stage.kubectl(*quota) == "9")
+    stage.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(TIERS))
+    until("the quota of lunch-poll follows its tier back", lambda: stage.kubectl(*quota) == "5")
+
+
+def _break_children(stage: Stage) -> None:
+    with stage.step("delete the deny-all policy behind the operator's back"):
+        stage.kubectl("delete", "networkpolicy", "default-deny", "-n", APP_NAMESPACE)
+        gone = ("get", "networkpolicy", "default-deny", "-n", APP_NAMESPACE, "--ignore-not-found", "-o", "name")
+        until("default-deny is restored", lambda: bool(stage.kubectl(*gone)))
+    container = {"spec": {"template": {"spec": {"containers": [{"name": "stowaway", "image": "example.com/x"}]}}}}
+    names = "jsonpath={.spec.template.spec.containers[*].name}"
+    with stage.step("smuggle a second container into the Deployment"):
+        patch = json.dumps(container)
+        stage.kubectl("patch", "deployment", APP, "-n", APP_NAMESPACE, "--field-manager=mallory", "-p", patch)
+        have = ("get", "deployment", APP, "-n", APP_NAMESPACE, "-o", names)
+        until("the stowaway is gone", lambda: stage.kubectl(*have) == "app")
+    with stage.step("grant a stranger rights in the app's namespace, and take them back"):
+        stage.kubectl("create", "rolebinding", "stranger", "--clusterrole=admin", "--user=eve", "-n", APP_NAMESPACE)
+        stage.wait("finance", APP, "NamespaceReady", "False")
+        stage.kubectl("delete", "rolebinding", "stranger", "-n", APP_NAMESPACE)
+        stage.wait("finance", APP, "Ready")
+    columns = "custom-columns=TYPE:.type,REASON:.reason,WHAT:.note"
+    stage.show("get", "events.events.k8s.io", "-n", "finance", "--field-selector=type=Warning", "-o", columns)
+
+
+def _approve(stage: Stage) -> None:
+    path = "jsonpath={.status.fingerprint}"
+    fingerprint = stage.kubectl("get", "mapp", "portal", "-n", "finance", "-o", path)
+    with stage.step("approve the high-risk app: two reviewers, one of them security"):
+        for approver, role in (("alice@example.com", "reviewer"), ("carol@example.com", "security")):
+            approval = {
+                "apiVersion": "microapps.dev/v1alpha1",
+                "kind": "Approval",
+                "metadata": {"name": f"portal-{role}", "namespace": "finance"},
+                "spec": {
+                    "microApp": "portal",
+                    "scope": "production",
+                    "tier": "high",
+                    "fingerprint": fingerprint,
+                    "approver": approver,
+                    "role": role,
+                    "justification": "reviewed for the demo",
+                },
+            }
+            stage.kubectl("apply", "-f", "-", stdin=json.dumps(approval))
+        stage.wait("finance", "portal", "Ready")
+    stage.show("get", "microapps", "-A", "-o", "wide")
+
+
+def _delete(stage: Stage) -> None:
+    with stage.step(f"delete {APP}: nothing is left"):
+        stage.kubectl("delete", "mapp", APP, "-n", "finance", "--timeout=60s")
+        left = stage.kubectl("get", "namespace", APP_NAMESPACE, "--ignore-not-found")
+        if left:
+            raise LabError(f"namespace {APP_NAMESPACE} is still there:\n{left}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""A real API server with the product installed, the operator as its own process, and a tenant per test."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hack.install import install
+from hack.kubectl import Kubectl
+from hack.lab.context import Cluster
+from hack.process import OperatorProcess
+from tests.support.samples import app_manifest
+
+
+@pytest.fixture(scope="session")
+def installed(kubectl: Kubectl) -> None:
+    """CRDs, tiers and roles as they ship."""
+    install(kubectl)
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: Cluster, installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:  # noqa: ARG001
+    """One operator for all tests that don't stop it."""
+    with OperatorProcess(cluster.kubeconfig, tmp_path_factory.mktemp("operator") / "operator.log") as process:
+        yield process
+
+
+@dataclass
+class Tenant:
+    """A namespace for MicroApps, and what a test does in it."""
+
+    name: str
+    kubectl: Kubectl
+
+    def apply(self, name: str = "app", **spec: Any) -> str:
+        """Apply a MicroApp; returns the name of the namespace it gets."""
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(app_manifest(name, self.name, **spec)))
+        return f"ma-{self.name}-{name}"
+
+    def patch(self, name: str, spec: dict[str, Any]) -> None:
+        """Merge ``spec`` into the MicroApp's."""
+        self.kubectl("patch", "mapp", name, "-n", self.name, "--type=merge", "-p", json.dumps({"spec": spec}))
+
+    def wait(self, name: str, condition: str, value: str = "True") -> None:
+        """Wait for a condition the way a user would."""
+        self.kubectl("wait", f"--for=condition={condition}={value}", f"mapp/{name}", "-n", self.name, "--timeout=30s")
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any]:
+        """One object."""
+        found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-n", namespace or self.name, "-o", "json"))
+        return found
+
+    def condition(self, name: str, kind: str) -> tuple[str, str, str]:
+        """(status, reason, message) of one condition, of the present generation; empty while there is none."""
+        app = self.get("mapp", name)
+        for each in app.get("status", {}).get("conditions", ()):
+            if each["type"] == kind and each["observedGeneration"] == app["metadata"]["generation"]:
+                return each["status"], each["reason"], each["message"]
+        return "", "", ""
+
+    def reasons(self, name: str, kind: str) -> tuple[str, str]:
+        """(status, reason) of one condition."""
+        return self.condition(name, kind)[:2]
+
+    def exists(self, kind: str, name: str, namespace: str) -> bool:
+        """Whether the object is there and not on its way out."""
+        found = self.kubectl("get", kind, name, "-n", namespace, "--ignore-not-found", "-o", "json")
+        return bool(found) and "deletionTimestamp" not in json.loads(found)["metadata"]
+
+
+@pytest.fixture
+def tenant(kubectl: Kubectl, installed: None) -> Iterator[Tenant]:  # noqa: ARG001
+    """A tenant of its own; its apps are deleted afterwards, which must work."""
+    name = f"t{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    yield Tenant(name, kubectl)
+    kubectl("delete", "namespace", name, "--wait=false")
