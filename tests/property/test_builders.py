@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from tests.golden.hostile import APP_NAME, CONTEXT, LABEL, LONG_LABEL, RAW, TARGETS, TIER
+from tests.golden.hostile import CONTEXT, RAW, TARGETS, TIER
 from tests.golden.tiers import load_tiers
-from tests.support.samples import make_app, make_tier
+from tests.support.samples import make_app
 
 from microapp_operator.constants import (
     ANNOTATION_APPLIED_HASH,
@@ -26,12 +25,11 @@ from microapp_operator.constants import (
     LABEL_TENANT,
     LABEL_TIER,
 )
-from microapp_operator.desired.context import AddressTarget, RenderContext, RuntimeChoice, WorkloadKind
+from microapp_operator.desired.context import AddressTarget, RenderContext
 from microapp_operator.desired.limits import build_limits
 from microapp_operator.desired.metadata import compute_seal, namespace_name
 from microapp_operator.desired.plan import Plan, build_plan
 from microapp_operator.desired.quota import build_quota
-from microapp_operator.errors import InvalidSpec
 from microapp_operator.model import Manifest, MicroApp, RiskTier, parse
 from microapp_operator.model.quantity import parse_quantity
 
@@ -259,44 +257,6 @@ def test_metadata_addresses_stay_closed(raw: Manifest, tier: RiskTier, targets: 
 
 
 @laws
-@given(st.tuples(LABEL | LONG_LABEL, APP_NAME | LONG_LABEL))
-def test_a_namespace_s_name_is_a_label(pair: tuple[str, str]) -> None:
-    name = namespace_name(*pair)
-    assert DNS_LABEL.fullmatch(name)
-    plain = f"ma-{pair[0]}-{pair[1]}"
-    assert name == plain if len(plain) <= 63 else len(name) <= 63
-
-
-@laws
-@given(st.tuples(LONG_LABEL, LONG_LABEL), st.tuples(LONG_LABEL, LONG_LABEL))
-def test_two_long_pairs_share_no_name(one: tuple[str, str], two: tuple[str, str]) -> None:
-    assume(one != two and all(len("-".join(("ma", *pair))) > 63 for pair in (one, two)))
-    assert namespace_name(*one) != namespace_name(*two)
-
-
-@laws
-@given(st.lists(LONG_LABEL, min_size=3, max_size=3))
-def test_moving_the_border_between_tenant_and_app_changes_a_long_name(parts: list[str]) -> None:
-    a, b, c = parts
-    assert namespace_name(f"{a}-{b}", c) != namespace_name(a, f"{b}-{c}")
-
-
-@laws
-@given(st.text(max_size=70), st.text(max_size=70))
-def test_a_name_of_the_app_becomes_valid_names_or_none(name: str, namespace: str) -> None:
-    app = make_app("a", "b")
-    renamed = app.model_copy(
-        update={"metadata": app.metadata.model_copy(update={"name": name, "namespace": namespace})}
-    )
-    context = RenderContext(runtime=RuntimeChoice(WorkloadKind.DEPLOYMENT))
-    try:
-        plan = build_plan(renamed, make_tier(), context)
-    except InvalidSpec:
-        return
-    assert all(DNS_NAME.fullmatch(m["metadata"]["name"]) for m in plan.all())
-
-
-@laws
 @given(TIER)
 def test_limits_never_exceed_the_quota(tier: RiskTier) -> None:
     app = make_app()
@@ -338,11 +298,3 @@ def test_changing_any_leaf_changes_the_seal(
             parent = parent[key]
         parent[path[-1]] = "changed by someone"
         assert (compute_seal(changed) == sealed) == (path == seal_path), path
-
-
-@pytest.mark.parametrize("field", ["name", "namespace"])
-@pytest.mark.parametrize("value", ["../x", "a/b", "A", "", "-a", "a-", "a b", "{{x}}"])
-def test_references_to_other_apps_are_labels(field: str, value: str) -> None:
-    ref = {"namespace": "finance", "name": "portal", field: value}
-    with pytest.raises(InvalidSpec):
-        make_app(ingress={"from": [{"microApp": ref}]})

@@ -39,8 +39,6 @@ from microapp_operator.settings import Network, Settings
 from microapp_operator.telemetry import Metrics, configure_logging
 
 log = structlog.get_logger(__name__)
-_STALE = 150.0
-"""Seconds without event or bookmark after which a watch counts as stale; bookmarks come every 60."""
 
 
 class SystemClock:
@@ -119,7 +117,7 @@ async def build_operator(settings: Settings, *, host: str, port: int) -> Operato
     client = KubernetesClient(configuration, in_flight=settings.writes_in_flight, on_request=metrics.requested)
     reserved = (*settings.reserved_networks, *await discover_networks(client))
     log.info("reserved_networks", networks=[str(n) for n in reserved])
-    informer = Informer(client, on_restart=metrics.watch_restarted)
+    informer = Informer(client, on_restart=metrics.watch_restarted, inactivity=settings.watch_inactivity)
     cluster = KubernetesCluster(client, informer.record)
     events = KubernetesEvents(client, on_drop=metrics.event_dropped)
     store = Store(reserved)
@@ -135,15 +133,15 @@ async def build_operator(settings: Settings, *, host: str, port: int) -> Operato
     informer.on_app = witness.saw
     checks: dict[str, Callable[[], str | None]] = {
         "workers": engine.dead_workers,
-        "watches": partial(_stale_watches, informer),
+        "watches": partial(_stale_watches, informer, settings.watch_stale),
         "feed": witness.complaint,
     }
     health = HealthServer(checks, metrics.registry, host=host, port=port)
     return Operator(client, informer, events, engine, witness, metrics, health)
 
 
-def _stale_watches(informer: Informer) -> str | None:
-    stale = [f"{kind} for {age:.0f} s" for kind, age in informer.ages().items() if age > _STALE]
+def _stale_watches(informer: Informer, limit: float) -> str | None:
+    stale = [f"{kind} for {age:.0f} s" for kind, age in informer.ages().items() if age > limit]
     return f"not heard of: {', '.join(sorted(stale))}" if stale else None
 
 
@@ -170,6 +168,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--workers", type=int, default=16, help="MicroApps reconciled at once")
     run.add_argument("--writes-in-flight", type=int, default=32, help="write requests at once")
     run.add_argument(
+        "--watch-inactivity", type=float, default=70.0, help="seconds of silence after which a watch is resumed"
+    )
+    run.add_argument("--watch-stale", type=float, default=150.0, help="seconds of silence after which /readyz fails")
+    run.add_argument(
         "--reserved-network",
         type=_network,
         action="append",
@@ -186,6 +188,8 @@ async def _run(arguments: argparse.Namespace) -> int:
         reserved_networks=tuple(arguments.reserved_network),
         workers=arguments.workers,
         writes_in_flight=arguments.writes_in_flight,
+        watch_inactivity=arguments.watch_inactivity,
+        watch_stale=arguments.watch_stale,
     )
     try:
         operator = await build_operator(settings, host=arguments.host, port=arguments.port)

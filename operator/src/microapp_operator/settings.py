@@ -13,11 +13,15 @@ class Settings:
     reserved_networks: pod, service, node and API server ranges no app may reach by address.
     workers: MicroApps reconciled at once.
     writes_in_flight: write requests at once, over all workers.
+    watch_inactivity: seconds without event or bookmark after which a watch is resumed.
+    watch_stale: seconds after which /readyz calls a watch stale; bookmarks come every 60.
     """
 
     reserved_networks: tuple[Network, ...] = ()
     workers: int = 16
     writes_in_flight: int = 32
+    watch_inactivity: float = 70.0
+    watch_stale: float = 150.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,127 @@
+"""An API server that misbehaves: the operator converges, loses nothing, and its metrics show it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hack.lab.context import Cluster
+from hack.process import OperatorProcess
+from tests.component.conftest import Tenant
+from tests.support.eventually import eventually
+from tests.support.faults import FaultProxy
+
+
+@pytest.fixture
+def proxy(cluster: Cluster, installed: None, tmp_path: Path) -> Iterator[FaultProxy]:  # noqa: ARG001
+    with FaultProxy(cluster.kubeconfig, tmp_path) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def behind(proxy: FaultProxy, tmp_path: Path) -> Iterator[OperatorProcess]:
+    """An operator that sees the API server through the proxy only, and gives silence one second."""
+    with OperatorProcess(proxy.kubeconfig, tmp_path / "operator.log", ("--watch-inactivity=1",)) as process:
+        yield process
+
+
+@pytest.mark.parametrize("code", [409, 429, 500, 503])
+def test_it_converges_through_failing_writes(
+    proxy: FaultProxy, behind: OperatorProcess, tenant: Tenant, code: int
+) -> None:
+    for method, path in (("PATCH", "microapps"), ("POST", "namespaces$"), ("PATCH", "networkpolicies|deployments")):
+        proxy.fail(method, path, code, times=2, retry_after=1 if code == 429 else None)
+    proxy.fail("PATCH", "/status", code, times=2)
+    tenant.apply()
+    tenant.wait("app", "Ready")
+    assert proxy.pending_faults() == 0
+    assert behind.total("microapp_operator_writes_total", code=str(code)) >= 4
+    assert behind.total("microapp_operator_reconcile_total", outcome="retry") >= 1
+
+
+def test_a_rejected_child_is_told_with_the_servers_words_and_mended_by_the_next_edit(
+    proxy: FaultProxy,
+    behind: OperatorProcess,
+    tenant: Tenant,
+) -> None:
+    proxy.fail("PATCH", "deployments", 422)
+    tenant.apply()
+    tenant.wait("app", "Stalled")
+    status, reason, message = tenant.condition("app", "Ready")
+    assert (status, reason) == ("False", "RejectedByAPI")
+    assert "injected 422" in message
+    tenant.patch("app", {"description": "again"})
+    tenant.wait("app", "Ready")
+
+
+def test_closed_watches_lose_nothing(proxy: FaultProxy, behind: OperatorProcess, tenant: Tenant) -> None:
+    namespace = tenant.apply()
+    tenant.wait("app", "Ready")
+    proxy.close_watches()
+    tenant.kubectl("delete", "networkpolicy", "default-deny", "-n", namespace)
+    eventually(lambda: tenant.exists("networkpolicy", "default-deny", namespace))
+    tenant.patch("app", {"suspend": True})
+    eventually(lambda: tenant.reasons("app", "Ready"), ("True", "Suspended"))
+    assert behind.total("microapp_operator_watch_restarts_total") >= 1
+
+
+def test_a_silent_api_server_is_noticed_and_caught_up_with(
+    proxy: FaultProxy, behind: OperatorProcess, tenant: Tenant
+) -> None:
+    namespace = tenant.apply()
+    tenant.wait("app", "Ready")
+    proxy.silence_watches(True)
+    tenant.kubectl("delete", "networkpolicy", "default-deny", "-n", namespace)
+    eventually(lambda: behind.total("microapp_operator_watch_restarts_total", cause="silent") >= 1)
+    proxy.silence_watches(False)
+    eventually(lambda: tenant.exists("networkpolicy", "default-deny", namespace))
+
+
+def test_what_the_feed_does_not_bring_is_fetched(proxy: FaultProxy, behind: OperatorProcess, tenant: Tenant) -> None:
+    """kopf's own watch is held back; the second look at MicroApps notices and feeds by hand."""
+    tenant.apply()
+    tenant.wait("app", "Ready")
+    proxy.silence_feed(True)
+    tenant.patch("app", {"suspend": True})
+    eventually(lambda: tenant.reasons("app", "Ready"), ("True", "Suspended"), timeout=60)
+    assert behind.total("microapp_operator_watch_restarts_total", cause="lagged") >= 1
+
+
+def test_readyz_fails_while_nothing_is_heard(proxy: FaultProxy, tmp_path: Path) -> None:
+    arguments = ("--watch-inactivity=1", "--watch-stale=2")
+    with OperatorProcess(proxy.kubeconfig, tmp_path / "operator.log", arguments) as process:
+        proxy.blackhole(True)
+        eventually(process.ready, False)
+        proxy.blackhole(False)
+        eventually(process.ready, timeout=60)
+
+
+def test_a_stop_in_the_middle_leaves_nothing_half_done(proxy: FaultProxy, tenant: Tenant, tmp_path: Path) -> None:
+    """Killed while the first writes fail; the next process finishes what this one began."""
+    proxy.fail("PATCH", "deployments", 500, times=1000)
+    first = OperatorProcess(proxy.kubeconfig, tmp_path / "first.log")
+    first.start()
+    namespace = tenant.apply()
+    eventually(lambda: tenant.exists("networkpolicy", "default-deny", namespace))
+    first.stop(9)
+    assert not tenant.exists("deployment", "app", namespace)
+    uid = tenant.get("ns", namespace)["metadata"]["uid"]
+    with FaultProxy(proxy.upstream, tmp_path) as clean, OperatorProcess(clean.kubeconfig, tmp_path / "second.log"):
+        tenant.wait("app", "Ready")
+        assert tenant.get("mapp", "app")["status"]["namespace"] == {"name": namespace, "uid": uid}
+        tenant.kubectl("delete", "mapp", "app", "-n", tenant.name, "--timeout=60s")
+
+
+def test_each_app_takes_one_write_a_child_and_three_others(
+    proxy: FaultProxy,
+    behind: OperatorProcess,
+    tenant: Tenant,
+) -> None:
+    """Counted where it can't be fudged: at the API server's door."""
+    namespace = tenant.apply()
+    tenant.wait("app", "Ready")
+    for kind in ("networkpolicies", "deployments", "resourcequotas", "rolebindings", "serviceaccounts"):
+        assert proxy.count("PATCH", f"/{namespace}/{kind}/") == 1
+    assert proxy.count("POST", "/namespaces$") == 1
+    assert proxy.count("PATCH", f"/{tenant.name}/microapps/app") <= 3
+    assert json.loads(tenant.kubectl("get", "mapp", "app", "-n", tenant.name, "-o", "json"))["status"]["renderedHash"]
