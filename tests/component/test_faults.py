@@ -39,10 +39,9 @@ def test_it_converges_through_failing_writes(
     assert behind.total("microapp_operator_reconcile_total", outcome="retry") >= 1
 
 
+@pytest.mark.usefixtures("behind")
 def test_a_rejected_child_is_told_with_the_servers_words_and_mended_by_the_next_edit(
-    proxy: FaultProxy,
-    behind: OperatorProcess,
-    tenant: Tenant,
+    proxy: FaultProxy, tenant: Tenant
 ) -> None:
     proxy.fail("PATCH", "deployments", 422)
     tenant.apply()
@@ -112,11 +111,8 @@ def test_a_stop_in_the_middle_leaves_nothing_half_done(proxy: FaultProxy, tenant
         tenant.kubectl("delete", "mapp", "app", "-n", tenant.name, "--timeout=60s")
 
 
-def test_each_app_takes_one_write_a_child_and_three_others(
-    proxy: FaultProxy,
-    behind: OperatorProcess,
-    tenant: Tenant,
-) -> None:
+@pytest.mark.usefixtures("behind")
+def test_each_app_takes_one_write_a_child_and_three_others(proxy: FaultProxy, tenant: Tenant) -> None:
     """Counted where it can't be fudged: at the API server's door."""
     namespace = tenant.apply()
     tenant.wait("app", "Ready")

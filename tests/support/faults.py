@@ -138,7 +138,7 @@ class FaultProxy:
         while self._dark:  # noqa: ASYNC110 - set from another thread
             await asyncio.sleep(0.05)
         for fault in self._faults:
-            if fault.times and request.method == fault.method and fault.path.search(request.path_qs):
+            if fault.times and request.method == fault.method and fault.path.search(request.path):
                 fault.times -= 1
                 return _answer(fault)
         self._counts[f"{request.method} {request.path}"] += 1
@@ -146,7 +146,9 @@ class FaultProxy:
         body = await request.read()
         url = f"{self._server}{request.path_qs}"
         timeout = aiohttp.ClientTimeout(total=None)
-        async with self._session.request(request.method, url, headers=headers, data=body, timeout=timeout) as answer:
+        async with self._session.request(
+            request.method, url, headers=headers, data=body or None, timeout=timeout
+        ) as answer:
             if request.query.get("watch") in ("true", "1"):
                 return await self._stream(request, answer)
             kept = {k: v for k, v in answer.headers.items() if k.lower() not in ("transfer-encoding", "content-length")}
