@@ -1,12 +1,18 @@
 """kubectl bound to one cluster, so that nothing can act on another."""
 
+import atexit
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 
 from hack.lab.build import LabError
 from hack.lab.context import Cluster, kubectl_binary
 
 Kubectl = Callable[..., str]
+_CACHE = tempfile.mkdtemp(prefix="microapp-kubectl-")
+"""Discovery cache of this process alone: kubectl's own outlives clusters that reuse a port."""
+atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 
 
 class KubectlError(LabError):
@@ -15,7 +21,8 @@ class KubectlError(LabError):
 
 def kubectl_for(cluster: Cluster) -> Kubectl:
     """``kubectl("get", "ns")``: what it printed, or KubectlError; ``stdin=`` is handed to it."""
-    base = [kubectl_binary(cluster), f"--kubeconfig={cluster.kubeconfig}", f"--context={cluster.context}"]
+    where = (f"--kubeconfig={cluster.kubeconfig}", f"--context={cluster.context}", f"--cache-dir={_CACHE}")
+    base = [kubectl_binary(cluster), *where]
 
     def run(*arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
         done = subprocess.run(

@@ -86,7 +86,7 @@ KINDS = (
             ("Scope", "string", ".spec.scope", 0),
             ("Approver", "string", ".spec.approver", 0),
             ("Role", "string", ".spec.role", 0),
-            ("Expires", "date", ".spec.expiresAt", 0),
+            ("Expires", "string", ".spec.expiresAt", 0),  # kubectl shows a date to come as <invalid>
             _AGE,
         ),
         (".spec.microApp", ".spec.scope"),

@@ -33,6 +33,8 @@ def _flatten(node: Any, definitions: Mapping[str, Schema]) -> Any:
     if not isinstance(node, dict):
         return node
     merged = _resolve(node, definitions)
+    if merged.get("additionalProperties"):
+        raise ValueError(f"{merged.get('title', 'a field')} is a free-form map: its keys would be pruned")
     if "const" in merged:
         merged["enum"] = [merged.pop("const")]
     flat: Schema = {}

@@ -110,7 +110,7 @@ def check_named(cluster: Cluster) -> None:
 def kubectl_binary(cluster: Cluster) -> str:
     """The lab's own kubectl for the lab, else the one on PATH."""
     if cluster.kind == "lab":
-        return str(lab_from_environment().folder / "bin" / "kubectl")
+        return str(cluster.kubeconfig.parent / "bin" / "kubectl")
     found = shutil.which("kubectl")
     if found is None:
         raise LabError("kubectl is not on PATH.")

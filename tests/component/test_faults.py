@@ -43,12 +43,13 @@ def test_it_converges_through_failing_writes(
 def test_a_rejected_child_is_told_with_the_servers_words_and_mended_by_the_next_edit(
     proxy: FaultProxy, tenant: Tenant
 ) -> None:
-    proxy.fail("PATCH", "deployments", 422)
+    proxy.fail("PATCH", "deployments", 422, times=1000)
     tenant.apply()
     tenant.wait("app", "Stalled")
     status, reason, message = tenant.condition("app", "Ready")
     assert (status, reason) == ("False", "RejectedByAPI")
     assert "injected 422" in message
+    proxy.heal()
     tenant.patch("app", {"description": "again"})
     tenant.wait("app", "Ready")
 

@@ -55,6 +55,10 @@ class FaultProxy:
         """Answer the next ``times`` requests that match with ``status`` instead of passing them on."""
         self._faults.append(_Fault(method, re.compile(path), status, times, retry_after))
 
+    def heal(self) -> None:
+        """Spoil nothing more."""
+        self._faults.clear()
+
     def pending_faults(self) -> int:
         """Answers still to be spoilt."""
         return sum(f.times for f in self._faults)
@@ -137,7 +141,7 @@ class FaultProxy:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         while self._dark:  # noqa: ASYNC110 - set from another thread
             await asyncio.sleep(0.05)
-        for fault in self._faults:
+        for fault in tuple(self._faults):
             if fault.times and request.method == fault.method and fault.path.search(request.path):
                 fault.times -= 1
                 return _answer(fault)

@@ -98,6 +98,12 @@ def test_an_app_within_its_tier_has_no_finding() -> None:
         ),
         pytest.param(
             {},
+            {"egress": [{"name": "a", "cidr": "::ffff:169.254.169.254/128", "port": 80, **WHY}]},
+            (Reason.RESERVED_ADDRESS, "spec.egress[0].cidr"),
+            id="metadata-address-mapped-to-ipv6",
+        ),
+        pytest.param(
+            {},
             {"egress": [{"name": "a", "cidr": "0.0.0.0/0", "port": 80, **WHY}]},
             (Reason.RESERVED_ADDRESS, "spec.egress[0].cidr"),
             id="the-whole-internet",

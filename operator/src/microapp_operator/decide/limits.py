@@ -59,6 +59,9 @@ def evaluate_endpoint(given: LimitInput, endpoint: EgressEndpoint, path: str) ->
 def overlapping(cidr: str, reserved: tuple[Network, ...]) -> Network | None:
     """The first reserved or metadata range that ``cidr`` overlaps, or None."""
     network = ipaddress.ip_network(cidr, strict=False)
+    inner = getattr(network.network_address, "ipv4_mapped", None)
+    if inner is not None and network.prefixlen >= 96:
+        network = ipaddress.ip_network((inner, network.prefixlen - 96), strict=False)  # RFC 4291, 2.5.5.2
     ranges = (*map(ipaddress.ip_network, METADATA_RANGES), *reserved)
     return next((r for r in ranges if r.version == network.version and network.overlaps(r)), None)
 

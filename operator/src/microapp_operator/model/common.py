@@ -5,11 +5,14 @@ beside the field it guards.
 """
 
 import ipaddress
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
+
+from microapp_operator.constants import METADATA_RANGES
 
 Manifest = dict[str, Any]
 """A Kubernetes object as plain JSON types."""
@@ -17,6 +20,10 @@ Manifest = dict[str, Any]
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 HOST_NAME = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
 QUANTITY = r"^[0-9]+(\.[0-9]{1,3})?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
+# Narrower than format date-time, which takes offsets of a day and more, the year 0 and lower case.
+TIMESTAMP = (
+    r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
 
 
 class Model(BaseModel):
@@ -56,22 +63,53 @@ def _canonical_cidr(value: object) -> object:
     return value
 
 
+def _existing_time(value: str) -> str:
+    datetime.fromisoformat(value)
+    return value
+
+
+def _overlaps(reserved: str) -> str:
+    family = ipaddress.ip_network(reserved).version
+    return (
+        f"cidr(self).ip().family() == {family} && "
+        f"(cidr('{reserved}').containsCIDR(self) || cidr(self).containsCIDR('{reserved}'))"
+    )
+
+
+_CIDR_RULES = validations(
+    cel(
+        "isCIDR(self) && cidr(self) == cidr(self).masked()",
+        "cidr must be a network in CIDR notation with no host bits set, for example 203.0.113.0/24",
+    ),
+    cel(
+        "!isCIDR(self) || !(" + " || ".join(map(_overlaps, METADATA_RANGES)) + ")",
+        f"cidr overlaps link-local or cloud metadata addresses ({', '.join(METADATA_RANGES).removesuffix('/128')}), "
+        "which no app may reach",
+    ),
+)
+
 Label = Annotated[str, Field(pattern=DNS_LABEL, min_length=1, max_length=63)]
 HostName = Annotated[str, Field(pattern=HOST_NAME, max_length=253)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Cidr = Annotated[str, BeforeValidator(_canonical_cidr), Field(min_length=9, max_length=43)]
+Cidr = Annotated[
+    str,
+    BeforeValidator(_canonical_cidr),
+    Field(min_length=4, max_length=43, json_schema_extra=_CIDR_RULES),
+]
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 Duration = Annotated[str, Field(pattern=r"^([0-9]{1,6}(s|m|h))+$", max_length=20)]
 Quantity = Annotated[
     str,
     BeforeValidator(_as_text),
     Field(pattern=QUANTITY, max_length=20),
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": QUANTITY, "maxLength": 20}),
+    # The pattern judges strings only, the minimum integers only.
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": QUANTITY, "maxLength": 20, "minimum": 0}),
 ]
 Timestamp = Annotated[
     str,
-    Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"),
-    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 35}),
+    Field(pattern=TIMESTAMP, max_length=35),
+    AfterValidator(_existing_time),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": TIMESTAMP, "maxLength": 35}),
 ]
 
 

@@ -24,7 +24,10 @@ class ConnectorSpec(Model):
 
     model_config = {
         "json_schema_extra": validations(
-            cel("has(self.hosts) || has(self.cidrs)", "at least one of hosts and cidrs must be set")
+            cel(
+                "has(self.hosts) && self.hosts.size() > 0 || has(self.cidrs) && self.cidrs.size() > 0",
+                "at least one of hosts and cidrs must be set",
+            )
         )
     }
 
@@ -41,7 +44,7 @@ class ConnectorSpec(Model):
         tuple[Port, ...],
         Field(min_length=1, max_length=8, description="Destination ports.", json_schema_extra=SET),
     ]
-    protocol: Annotated[Protocol, Field(description="Transport protocol.")] = Protocol.TCP
+    protocol: Annotated[Protocol, Field(description="Transport protocol: TCP or UDP.")] = Protocol.TCP
     classifications: Annotated[
         tuple[Classification, ...],
         Field(min_length=1, max_length=4, description="Data that may be sent there.", json_schema_extra=SET),

@@ -23,12 +23,6 @@ from microapp_operator.model.common import (
 )
 from microapp_operator.model.status import MicroAppStatus
 
-_NO_METADATA_RANGE = " && ".join(
-    f"!(isCIDR(self.cidr) && cidr(self.cidr).ip().family() == {family} && "
-    f"(cidr('{reserved}').containsCIDR(self.cidr) || cidr(self.cidr).containsCIDR('{reserved}')))"
-    for reserved, family in (("169.254.0.0/16", 4), ("fe80::/10", 6), ("fd00:ec2::254/128", 6))
-)
-
 
 class Stage(StrEnum):
     """How far the app is on its way to users."""
@@ -75,7 +69,9 @@ class Owner(Model):
 class EnvVar(Model):
     """One environment variable. Never a secret: declare those in spec.secrets."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128, description="Name.")]
+    name: Annotated[
+        str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128, description="Name of the variable.")
+    ]
     value: Annotated[str, Field(max_length=4096, description="Literal value, readable by all who may read the app.")]
 
 
@@ -165,17 +161,6 @@ class EgressEndpoint(Model):
                 "has(self.connectorRef) ? !has(self.port) : has(self.port)",
                 "port is required for host, cidr and microApp, and comes from the Connector for connectorRef",
             ),
-            cel(
-                "!has(self.cidr) || isCIDR(self.cidr) && cidr(self.cidr) == cidr(self.cidr).masked()",
-                "cidr must be a network in CIDR notation with no host bits set, for example 203.0.113.0/24",
-                fieldPath=".cidr",
-            ),
-            cel(
-                f"!has(self.cidr) || !isCIDR(self.cidr) || ({_NO_METADATA_RANGE})",
-                "cidr overlaps link-local or cloud metadata addresses (169.254.0.0/16, fe80::/10, "
-                "fd00:ec2::254), which no app may reach",
-                fieldPath=".cidr",
-            ),
         )
     }
 
@@ -188,8 +173,10 @@ class EgressEndpoint(Model):
     connector_ref: Annotated[
         Label | None, Field(description="Name of a Connector: an integration the admins have vetted.")
     ] = None
-    port: Annotated[Port | None, Field(description="Destination port; not with connectorRef.")] = None
-    protocol: Annotated[Protocol, Field(description="Transport protocol.")] = Protocol.TCP
+    port: Annotated[
+        Port | None, Field(description="Destination port; for a MicroApp its runtime.port. Not with connectorRef.")
+    ] = None
+    protocol: Annotated[Protocol, Field(description="Transport protocol: TCP or UDP.")] = Protocol.TCP
     data_classification: Annotated[
         Classification,
         Field(description="The most sensitive data sent there: public, internal, confidential, restricted."),
@@ -227,9 +214,9 @@ class SecretRequest(Model):
             description="Also export it under this variable.",
         ),
     ] = None
-    classification: Annotated[Classification, Field(description="Classification of what it opens.")] = (
-        Classification.INTERNAL
-    )
+    classification: Annotated[
+        Classification, Field(description="Classification of what it opens, as dataClassification.")
+    ] = Classification.INTERNAL
     justification: Annotated[Text | None, Field(description="Why the app needs it.")] = None
 
 

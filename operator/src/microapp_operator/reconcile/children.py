@@ -14,6 +14,7 @@ from microapp_operator.errors import Blocked, Gone, InvalidSpec, OperatorError, 
 from microapp_operator.model import Manifest, MicroApp
 from microapp_operator.ports import Cluster, ObjectRef, Observed
 from microapp_operator.reasons import Finding, Reason
+from microapp_operator.reconcile.ownership import GUARDED_KINDS
 
 KEPT_KINDS = frozenset({"PersistentVolumeClaim"})
 """Never pruned by an edit: they hold data, and go with the app only."""
@@ -56,13 +57,13 @@ class ChildWriter:
         wanted = {ref_of(m) for m in (*plan.guardrails, *plan.openings, *plan.workload)}
         surplus = [o for o in own if o.ref not in wanted and o.ref.kind not in KEPT_KINDS and not o.deleting]
         if not plan.workload:
-            # Withheld, not removed: what ran before keeps running until it can be judged again.
-            surplus = [o for o in surplus if o.ref.kind == "NetworkPolicy"]
+            # Withheld, not removed: what ran before keeps running until it can be judged again. Rights go at once.
+            surplus = [o for o in surplus if o.ref.kind in GUARDED_KINDS]
         await self._wave(app, plan.guardrails, have, drifted)
-        await self._prune(o for o in surplus if o.ref.kind == "NetworkPolicy")
+        await self._prune(o for o in surplus if o.ref.kind in GUARDED_KINDS)
         await self._wave(app, plan.openings, have, drifted)
         await self._wave(app, plan.workload, have, drifted)
-        await self._prune(o for o in surplus if o.ref.kind != "NetworkPolicy")
+        await self._prune(o for o in surplus if o.ref.kind not in GUARDED_KINDS)
 
     async def apply(self, app: MicroApp, manifest: Manifest, observed: Observed | None, *, drifted: bool) -> None:
         """Bring one child to ``manifest``."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from microapp_operator.conditions import Workload
 from microapp_operator.desired.context import WorkloadKind
+from microapp_operator.desired.serverless import is_stopped
 from microapp_operator.model import Manifest, MicroApp
 from microapp_operator.ports import Observed
 from microapp_operator.reasons import Reason
@@ -12,11 +13,13 @@ from microapp_operator.reasons import Reason
 
 def judge_workload(app: MicroApp, kind: WorkloadKind, observed: Observed | None) -> Workload:
     """The state of ``app``'s workload as ``observed`` reports it."""
-    if observed is None or observed.status is None:
-        return Workload(Reason.WORKLOAD_PROGRESSING, "The workload has not reported yet.")
-    if kind is WorkloadKind.KNATIVE_SERVICE:
-        return _judge_knative(observed.status)
-    return _judge_deployment(app, observed.status)
+    if kind is WorkloadKind.DEPLOYMENT:
+        status = observed.status if observed is not None else None
+        return _judge_deployment(app, status or {"generation": 1})
+    if is_stopped(app):
+        return Workload(Reason.SUSPENDED if app.spec.suspend else Reason.SCALED_TO_ZERO, "No pod is asked for.")
+    status = observed.status if observed is not None else None
+    return _judge_knative(status or {"generation": 1})
 
 
 def _conditions(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -30,8 +33,10 @@ def _judge_deployment(app: MicroApp, status: Mapping[str, Any]) -> Workload:
     quota = failure.get("message", "") if "exceeded quota" in failure.get("message", "") else ""
     if quota and failure.get("status") == "True":
         return Workload(Reason.WORKLOAD_PROGRESSING, f"Pods are refused: {quota}", quota_message=quota)
+    # No counts while pods come up: each new message would be a write, and a rollout is many events.
+    coming = Workload(Reason.WORKLOAD_PROGRESSING, f"Not all of {wanted} replicas are up to date and available yet.")
     if status.get("observedGeneration", 0) < status["generation"]:
-        return Workload(Reason.WORKLOAD_PROGRESSING, "The Deployment controller has not seen the change yet.")
+        return coming
     total, updated = status.get("replicas", 0), status.get("updatedReplicas", 0)
     ready = status.get("availableReplicas", 0)
     if total == updated == ready == wanted:
@@ -45,7 +50,7 @@ def _judge_deployment(app: MicroApp, status: Mapping[str, Any]) -> Workload:
         return Workload(Reason.WORKLOAD_UNAVAILABLE, f"{ready} of {wanted} replicas are available.")
     if failure.get("status") == "True":
         return Workload(Reason.WORKLOAD_PROGRESSING, f"Pods are refused: {failure.get('message', '')}")
-    return Workload(Reason.WORKLOAD_PROGRESSING, f"{ready} of {wanted} replicas are available, {updated} up to date.")
+    return coming
 
 
 def _judge_knative(status: Mapping[str, Any]) -> Workload:

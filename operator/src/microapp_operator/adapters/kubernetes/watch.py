@@ -1,7 +1,7 @@
 """List and watch one kind, outside kopf: metadata only where that is enough, paged, resumed, never silent.
 
-A stream that brings neither event nor bookmark for ``inactivity`` seconds is cut and resumed: an API server or
-a load balancer that goes quiet must not freeze the operator.
+A stream that brings neither event nor bookmark for ``inactivity`` seconds is cut and the kind listed anew: an
+API server or a load balancer that goes quiet must not freeze the operator.
 """
 
 import asyncio
@@ -94,7 +94,7 @@ class Watch:
         return str(page["metadata"]["resourceVersion"])
 
     async def _watch(self, version: str) -> str:
-        """Follow the stream until it ends; returns the version to resume from."""
+        """Follow the stream until it ends; returns the version to resume from, empty to list again."""
         query = (
             *self._selector(),
             ("watch", "true"),
@@ -118,9 +118,10 @@ class Watch:
             try:
                 line = await asyncio.wait_for(response.content.readline(), self.inactivity)
             except TimeoutError:
+                # Whatever went quiet may have swallowed events: only a new list tells what is.
                 log.warning("watch_silent", kind=self.kind.kind, seconds=self.inactivity)
                 self.on_restart(self.kind.kind, "silent")
-                return version
+                return ""
             except (aiohttp.ClientError, OSError) as error:
                 log.info("watch_cut", kind=self.kind.kind, cause=f"{type(error).__name__} {error}")
                 self.on_restart(self.kind.kind, "cut")

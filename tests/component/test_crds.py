@@ -1,0 +1,154 @@
+"""The CRDs on a real API server: what is accepted, what is refused, and that the refusal names the field."""
+
+import json
+from typing import Any
+
+import pytest
+from hack.kubectl import Kubectl, KubectlError
+from tests.component.conftest import Tenant
+from tests.support.samples import app_manifest
+
+EGRESS: dict[str, Any] = {
+    "name": "api",
+    "host": "api.example.com",
+    "port": 443,
+    "dataClassification": "internal",
+    "justification": "x",
+}
+
+
+def to(**target: Any) -> dict[str, Any]:
+    """An endpoint with another target than a host."""
+    return {k: v for k, v in EGRESS.items() if k != "host"} | target
+
+
+def dry_run(kubectl: Kubectl, manifest: dict[str, Any]) -> None:
+    kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=json.dumps(manifest))
+
+
+def test_the_example_of_the_documentation_is_accepted_and_says_that_nobody_has_looked_yet(tenant: Tenant) -> None:
+    tenant.apply(
+        "full",
+        description="Files expense reports",
+        stage="production",
+        runtime={"env": [{"name": "REGION", "value": "eu"}], "resources": {"cpu": 1, "memory": "256Mi"}},
+        ingress={"from": [{"microApp": {"namespace": "finance", "name": "portal"}}]},
+        egress=[EGRESS, to(name="ledger", connectorRef="ledger") | {"port": None}],
+        secrets=[{"name": "db", "engine": "database", "path": "database/creds/x", "env": "TOKEN"}],
+        logging={"source": "stdout"},
+        storage=[{"name": "data", "size": "1Gi", "mountPath": "/data"}],
+    )
+    made = json.loads(tenant.kubectl("get", "mapp", "full", "-n", tenant.name, "-o", "json"))
+    assert "observedGeneration" in made["status"]
+    assert made["spec"]["egress"][0]["protocol"] == "TCP"
+
+
+REFUSED = [
+    pytest.param({"colour": "blue"}, "spec.colour", id="unknown-field"),
+    pytest.param({"dataClassification": "secret"}, "spec.dataClassification", id="wrong-enum"),
+    pytest.param({"stage": "Production"}, "spec.stage", id="wrong-case"),
+    pytest.param({"runtime": {"resources": {"cpu": "two"}}}, "spec.runtime.resources.cpu", id="no-quantity"),
+    pytest.param({"runtime": {"resources": {"memory": "-1Gi"}}}, "spec.runtime.resources.memory", id="negative"),
+    pytest.param({"runtime": {"port": 80}}, "spec.runtime.port", id="privileged-port"),
+    pytest.param({"runtime": {"replicas": -1}}, "spec.runtime.replicas", id="negative-replicas"),
+    pytest.param({"owner": {"team": "system:masters", "contact": "a@b.cd"}}, "spec.owner.team", id="system-group"),
+    pytest.param({"egress": [EGRESS | {"host": "*.example.com"}]}, "spec.egress[0].host", id="wildcard-host"),
+    pytest.param({"egress": [EGRESS | {"host": "localhost"}]}, "spec.egress[0].host", id="no-full-name"),
+    pytest.param({"egress": [EGRESS | {"host": "10.0.0.1"}]}, "spec.egress[0].host", id="address-as-host"),
+    pytest.param({"egress": [EGRESS | {"name": f"e{i}"} for i in range(33)]}, "spec.egress", id="over-long-list"),
+    pytest.param({"egress": [EGRESS, EGRESS]}, "spec.egress[1]", id="duplicate-name"),
+    pytest.param({"egress": [EGRESS | {"cidr": "203.0.113.0/24"}]}, "spec.egress[0]", id="two-targets"),
+    pytest.param({"egress": [to()]}, "spec.egress[0]", id="no-target"),
+    pytest.param({"egress": [to(cidr="203.0.113.0/24", port=None)]}, "spec.egress[0]", id="no-port"),
+    pytest.param({"egress": [to(connectorRef="ledger")]}, "spec.egress[0]", id="port-with-connector"),
+    pytest.param({"egress": [to(cidr="203.0.113.7/24")]}, "spec.egress[0].cidr", id="host-bits"),
+    pytest.param({"egress": [to(cidr="not-a-network")]}, "spec.egress[0].cidr", id="no-cidr"),
+    pytest.param({"egress": [to(cidr="169.254.169.254/32")]}, "spec.egress[0].cidr", id="metadata-address"),
+    pytest.param({"egress": [to(cidr="169.0.0.0/8")]}, "spec.egress[0].cidr", id="around-metadata"),
+    pytest.param({"egress": [to(cidr="0.0.0.0/0")]}, "spec.egress[0].cidr", id="everything"),
+    pytest.param({"egress": [to(cidr="::/0")]}, "spec.egress[0].cidr", id="everything-ipv6"),
+    pytest.param({"egress": [to(cidr="fe80::/64")]}, "spec.egress[0].cidr", id="link-local-ipv6"),
+    pytest.param({"egress": [EGRESS | {"justification": ""}]}, "spec.egress[0].justification", id="no-justification"),
+    pytest.param(
+        {"storage": [{"name": "d", "size": "1Gi", "mountPath": "/a/../etc"}]},
+        "spec.storage[0].mountPath",
+        id="mount-dots",
+    ),
+    pytest.param({"secrets": [{"name": "s", "path": "a/../b"}]}, "spec.secrets[0].path", id="path-dots"),
+    pytest.param({"riskTier": "../low"}, "spec.riskTier", id="tier-path"),
+]
+
+
+@pytest.mark.parametrize(("spec", "path"), REFUSED)
+def test_a_bad_field_is_refused_by_its_path(tenant: Tenant, spec: dict[str, Any], path: str) -> None:
+    with pytest.raises(KubectlError) as refused:
+        dry_run(tenant.kubectl, app_manifest("app", tenant.name, **spec))
+    assert path in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["a.b", "9lives", "a" * 53, "-a"], ids=["dots", "leading-digit", "too-long", "leading-dash"]
+)
+def test_a_name_that_cannot_name_children_is_refused(tenant: Tenant, name: str) -> None:
+    with pytest.raises(KubectlError, match=r"metadata\.name"):
+        dry_run(tenant.kubectl, app_manifest(name, tenant.name))
+
+
+def test_an_approval_cannot_be_changed(tenant: Tenant) -> None:
+    approval = {
+        "apiVersion": "microapps.dev/v1alpha1",
+        "kind": "Approval",
+        "metadata": {"name": "one", "namespace": tenant.name},
+        "spec": {
+            "microApp": "app",
+            "scope": "production",
+            "tier": "high",
+            "fingerprint": "0" * 64,
+            "approver": "alice",
+            "justification": "looked",
+        },
+    }
+    tenant.kubectl("create", "-f", "-", stdin=json.dumps(approval))
+    with pytest.raises(KubectlError, match="immutable"):
+        tenant.kubectl(
+            "patch", "approval", "one", "-n", tenant.name, "--type=merge", "-p", '{"spec":{"approver":"eve"}}'
+        )
+
+
+@pytest.mark.parametrize(
+    "cidrs", [["169.254.0.0/16"], ["0.0.0.0/0"], ["nowhere-at-all"]], ids=["metadata", "everything", "no-cidr"]
+)
+def test_a_connector_cannot_lead_to_metadata(tenant: Tenant, cidrs: list[str]) -> None:
+    spec = {"cidrs": cidrs, "ports": [443], "classifications": ["public"], "tiers": ["low"]}
+    connector = {
+        "apiVersion": "microapps.dev/v1alpha1",
+        "kind": "Connector",
+        "metadata": {"name": tenant.name},
+        "spec": spec,
+    }
+    with pytest.raises(KubectlError, match="cidrs"):
+        dry_run(tenant.kubectl, connector)
+
+
+@pytest.mark.usefixtures("installed")
+def test_explain_reads_like_documentation(kubectl: Kubectl) -> None:
+    text = " ".join(kubectl("explain", "mapp.spec.egress").split())
+    assert "What isn't listed is denied" in text
+    assert "Why the app needs it, for reviewers and auditors." in text
+
+
+def test_it_is_found_by_short_name_category_tier_and_stage(tenant: Tenant) -> None:
+    tenant.apply("one")
+    tenant.apply("two", stage="staging")
+    namespace = ("-n", tenant.name, "-o", "name")
+    assert len(tenant.kubectl("get", "microapps", *namespace).split()) == 2
+    by_stage = tenant.kubectl("get", "mapp", "--field-selector=spec.stage=staging", *namespace)
+    assert by_stage.split() == ["microapp.microapps.dev/two"]
+    assert len(tenant.kubectl("get", "mapp", "--field-selector=spec.riskTier=low", *namespace).split()) == 2
+    assert tenant.kubectl("get", "mapp", "--field-selector=spec.riskTier=high", *namespace) == ""
+
+
+def test_deleting_all_microapps_takes_no_tier_along(tenant: Tenant) -> None:
+    """kubectl expands a category before it looks for a resource of that name, for delete too."""
+    gone = tenant.kubectl("delete", "microapps", "--all", "-n", tenant.name, "--dry-run=server")
+    assert "risktier" not in gone
