@@ -62,6 +62,10 @@ class OperatorProcess:
             self._process = None
         return status
 
+    def running(self) -> bool:
+        """True between ``start`` and ``stop``."""
+        return self._process is not None
+
     def ready(self) -> bool:
         """What /readyz says."""
         return self._get("/readyz") is not None
@@ -103,7 +107,7 @@ class OperatorProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None:
+        if self.running():
             self.stop()
 
     def _get(self, path: str) -> str | None:

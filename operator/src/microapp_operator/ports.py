@@ -5,12 +5,16 @@ API server rejects the object), Transient (429, 5xx, time-outs, lost connections
 """
 
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from microapp_operator.model.common import Manifest
 from microapp_operator.reasons import Reason
+
+URGENCY: ContextVar[int] = ContextVar("urgency", default=0)
+"""Of the writes that wait for their turn the smallest number goes first; set for each pass of the reconciler."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from microapp_operator.model import Manifest
-from microapp_operator.ports import Observed
+from microapp_operator.ports import URGENCY, Observed
 from microapp_operator.reconcile.queue import Key, Priority, WorkQueue
 from microapp_operator.reconcile.reconciler import Reconciler
 from microapp_operator.reconcile.store import Store, key_of
@@ -38,7 +38,8 @@ class Engine:
             self.metrics.app_gone(*key)
         elif not self.store.put_app(raw):
             return
-        self.queue.add(key, Priority.INITIAL if initial else Priority.EDIT)
+        usual = Priority.NEW if self.store.is_new(key) else Priority.EDIT
+        self.queue.add(key, Priority.INITIAL if initial else usual)
 
     def on_policy(self, kind: str, raw: Manifest, *, deleted: bool = False) -> None:
         """A RiskTier, Connector or Approval changed: all apps it concerns are looked at again."""
@@ -55,7 +56,7 @@ class Engine:
             return
         namespace = observed.ref.namespace or observed.ref.name
         for key in self.store.keys_of_namespace(namespace):
-            self.queue.add(key, Priority.EDIT)
+            self.queue.add(key, Priority.NEW if self.store.is_new(key) else Priority.EDIT)
 
     def on_capabilities(self) -> None:
         """A RuntimeClass or an API appeared or went."""
@@ -88,6 +89,7 @@ class Engine:
         while (key := await self.queue.get()) is not None:
             started = asyncio.get_running_loop().time()
             outcome = "crashed"
+            URGENCY.set(self.queue.priority(key))
             try:
                 outcome = await self.reconciler.reconcile(key)
             except Exception:  # a bug met by one app must not stop the others: logged, counted, retried

@@ -15,9 +15,10 @@ Key = tuple[str, str]
 
 
 class Priority(IntEnum):
-    """Smaller runs first: a person who edits doesn't wait for the initial list."""
+    """Smaller runs first: who edits or repairs doesn't wait for a rush of new apps, nor those for the first list."""
 
     EDIT = 0
+    NEW = 20
     FAN_OUT = 50
     INITIAL = 100
 
@@ -41,7 +42,7 @@ class WorkQueue:
         self._entries: dict[Key, _Entry] = {}
         self._heap: list[tuple[Priority, int, Key]] = []
         self._order = itertools.count()
-        self._running: set[Key] = set()
+        self._running: dict[Key, Priority] = {}
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._wakeup = asyncio.Event()
@@ -109,16 +110,20 @@ class WorkQueue:
                 if entry is None or entry.priority != priority or key in self._running:
                     continue  # overtaken by a later add at a higher priority
                 del self._entries[key]
-                self._running.add(key)
+                self._running[key] = priority
                 self._on_latency(asyncio.get_running_loop().time() - entry.since)
                 return key
             self._wakeup.clear()
             await self._wakeup.wait()
         return None
 
+    def priority(self, key: Key) -> Priority:
+        """The priority at which the running ``key`` was handed out."""
+        return self._running[key]
+
     def done(self, key: Key) -> None:
         """``key`` has run; if it was added meanwhile it is queued now."""
-        self._running.discard(key)
+        self._running.pop(key, None)
         entry = self._entries.get(key)
         if entry is not None:
             self._push(key, entry.priority)

@@ -70,8 +70,8 @@ class Reporter:
         before, after = _condition(old, kind), _condition(new, kind)
         if after is None or (before is not None and (before.status, before.reason) == (after.status, after.reason)):
             return
-        if after.status == "True" and (before is None or before.status == "True") and kind is not ConditionType.READY:
-            return
+        if after.status == "True" and (before is None or before.status != "False"):
+            return  # what went as it should needs no Event; a recovery does
         if after.reason in _QUIET:
             return
         reason, text = Reason(after.reason), after.message[:1024]

@@ -76,6 +76,11 @@ class Store:
         """The MicroApp as last delivered, or None."""
         return self._apps.get(key)
 
+    def is_new(self, key: Key) -> bool:
+        """True until the MicroApp has been reconciled once."""
+        raw = self._apps.get(key)
+        return raw is not None and raw.get("status", {}).get("observedGeneration", -1) < 0
+
     def keys(self) -> list[Key]:
         """All MicroApps."""
         return list(self._apps)

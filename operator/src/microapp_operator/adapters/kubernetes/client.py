@@ -16,6 +16,7 @@ import orjson
 from kubernetes.aio import client as library
 from kubernetes.aio import config as library_config
 
+from microapp_operator.adapters.kubernetes.gate import UrgencyGate
 from microapp_operator.errors import Blocked, Conflict, Gone, OperatorError, Transient, Waiting
 from microapp_operator.model.common import Manifest
 from microapp_operator.reasons import Finding, Reason
@@ -71,7 +72,7 @@ class KubernetesClient:
         configuration.connection_pool_maxsize = in_flight + 64  # watches hold connections of their own
         self._api = library.ApiClient(configuration)
         self._host = configuration.host.rstrip("/")
-        self._writes = asyncio.Semaphore(in_flight)
+        self._writes = UrgencyGate(in_flight)
         self._on_request = on_request
         self._calm_at = 0.0
 

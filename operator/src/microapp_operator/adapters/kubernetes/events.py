@@ -17,7 +17,7 @@ from microapp_operator.adapters.kubernetes.kinds import EVENT
 from microapp_operator.constants import API_VERSION, GROUP
 from microapp_operator.errors import OperatorError
 from microapp_operator.model.canonical import digest
-from microapp_operator.ports import ObjectRef
+from microapp_operator.ports import URGENCY, ObjectRef
 from microapp_operator.reasons import Reason
 
 log = structlog.get_logger(__name__)
@@ -25,6 +25,8 @@ _WINDOW = 600.0
 _SERIES_EVERY = 60.0
 _REMEMBERED = 4096
 _QUEUED = 1024
+_LAST = 1000
+"""Events wait for every other write."""
 
 
 @dataclass(slots=True)
@@ -104,6 +106,7 @@ class KubernetesEvents:
             self._on_drop()
 
     async def _write(self) -> None:
+        URGENCY.set(_LAST)
         while True:
             call = await self._queue.get()
             try:
