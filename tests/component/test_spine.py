@@ -1,6 +1,7 @@
 """A MicroApp becomes a confined runtime on a real API server, and stays one."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,25 @@ def test_an_edited_child_is_repaired_and_the_writer_named(
         lambda: {k: v for k, v in tenant.get(kind, name, namespace).items() if k not in ("metadata", "status")}, shape
     )
     eventually(lambda: "mallory" in tenant.kubectl("get", "events", "-n", tenant.name))
+
+
+def test_a_write_under_our_own_managers_name_is_repaired_too(tenant: Tenant) -> None:
+    namespace = tenant.apply()
+    tenant.wait("app", "Ready")
+    made = json.loads(
+        tenant.kubectl("get", "quota", "tier-quota", "-n", namespace, "-o", "json", "--show-managed-fields")
+    )
+    forged = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "tier-quota", "annotations": made["metadata"]["annotations"]},
+        "spec": {"hard": made["spec"]["hard"] | {"pods": "99"}},
+    }
+    written = made["metadata"]["managedFields"][0]["time"]
+    eventually(lambda: datetime.now(UTC) > datetime.fromisoformat(written) + timedelta(seconds=1))
+    apply = ("apply", "--server-side", "--force-conflicts", "--field-manager=microapp-operator")
+    tenant.kubectl(*apply, "-n", namespace, "-f", "-", stdin=json.dumps(forged))
+    eventually(lambda: tenant.get("quota", "tier-quota", namespace)["spec"]["hard"]["pods"], "5")
 
 
 def test_a_changed_namespace_label_is_repaired(tenant: Tenant) -> None:

@@ -9,9 +9,10 @@ import pytest
 import yaml
 from lupa import lua51
 
-from microapp_operator.conditions import View, compute_status
+from microapp_operator.conditions import compute_status
 from microapp_operator.model import MicroApp, MicroAppStatus, parse
 from microapp_operator.reasons import ConditionType, Finding, Reason
+from microapp_operator.view import View
 
 ROOT = Path(__file__).resolve().parents[2] / "argocd" / "microapps.dev" / "MicroApp"
 NOW = datetime(2030, 1, 7, 9, 30, tzinfo=UTC)

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.samples import make_app, make_tier
 
-from microapp_operator.conditions import View, Workload, compute_status
+from microapp_operator.conditions import compute_status
 from microapp_operator.decide.decision import Surroundings, evaluate
 from microapp_operator.model import MicroAppStatus
 from microapp_operator.model.status import NamespaceStatus
 from microapp_operator.reasons import REMEDIES, ConditionType, Finding, Reason
 from microapp_operator.settings import Capabilities
+from microapp_operator.view import View, Workload
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 BOUND = NamespaceStatus(name="ma-finance-expenses", uid="u")

@@ -200,27 +200,20 @@ def test_check_sees_a_difference_and_a_run_mends_it(
         return crdgen.main()
 
     monkeypatch.setattr(crdgen, "CRDS", tmp_path)
-    assert run() == 0
-    assert run("--check") == 0
+    assert (run(), run("--check")) == (0, 0)
     damage(tmp_path)
     assert run("--check") == 1
     assert "make crd" in capsys.readouterr().err
-    assert run() == 0
-    assert run("--check") == 0
+    assert (run(), run("--check")) == (0, 0)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "2026-12-01T00:00:00+25:00",
-        "2026-12-01T00:00:00+24:00",
-        "0000-01-01T00:00:00Z",
-        "2026-02-31T00:00:00Z",
-        "2026-12-01T00:00:60Z",
-        "2026-12-01t00:00:00z",
-        "2026-12-01T00:00:00",
-    ],
+UNREADABLE = (
+    "2026-12-01T00:00:00+25:00 2026-12-01T00:00:00+24:00 0000-01-01T00:00:00Z 2026-02-31T00:00:00Z "
+    "2026-12-01T00:00:60Z 2026-12-01t00:00:00z 2026-12-01T00:00:00"
 )
+
+
+@pytest.mark.parametrize("text", UNREADABLE.split())
 def test_a_time_that_cannot_be_read_is_refused_and_never_reaches_the_gates(text: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Timestamp).validate_python(text)

@@ -110,3 +110,15 @@ def test_each_endpoint_waits_for_its_own_approval() -> None:
     assert [f.path for f in verdict.endpoints] == ["spec.egress[1]"]
     assert [name for name, _ in verdict.granted] == ["api"]
     assert verdict.expires == datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def test_of_two_endpoint_approvals_the_one_that_lasts_longer_counts_whatever_its_time_zone() -> None:
+    tier = {"egress": {"maxEndpoints": 3, "approvalRequired": True}}
+    given = make_app(egress=[EGRESS])
+    print_ = compute_endpoint_fingerprint(given, given.spec.egress[0])
+    both = [
+        make_approval(given, print_, f"{who}@example.com", scope="egress", endpoint="api", expiresAt=until)
+        for who, until in (("late", "2026-07-01T00:00:00-05:00"), ("early", "2026-07-01T03:00:00Z"))
+    ]
+    verdict = evaluate_approvals(given, make_tier(**tier), both, NOW)
+    assert [a.metadata.name for _, a in verdict.granted] == ["by-late"]

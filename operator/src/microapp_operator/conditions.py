@@ -5,55 +5,16 @@ the same. Ready is Unknown while work is in progress and while a person has stil
 Must not import ports, adapters or reconcile.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from microapp_operator.decide.decision import Decision
-from microapp_operator.model import Condition, MicroAppStatus, Stage
-from microapp_operator.model.status import NamespaceStatus, Step
+from microapp_operator.model import Condition, MicroAppStatus
 from microapp_operator.reasons import ConditionType, Finding, Reason
+from microapp_operator.view import View, compute_steps
 
 TRUE, FALSE, UNKNOWN = "True", "False", "Unknown"
 _SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """What the workload reports: reason, message, and whether quota blocks its pods."""
-
-    reason: Reason
-    message: str = ""
-    quota_message: str = ""
-
-    def because(self, why: str) -> "Workload":
-        """The same, with what the pods say of it."""
-        return replace(self, message=f"{self.message} {why}".strip())
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """All that is known at the end of a pass, complete or not.
-
-    decision: None when the spec or its tier couldn't be read.
-    faults: what keeps the app from its state until a person acts (spec, tier, foreign objects, API).
-    progress: what is being waited for, retried or torn down; None when the pass is complete.
-    namespace: the bound namespace, None while there is none.
-    guarded: the guardrails are in place. held: the last accepted revision runs, not the declared one.
-    workload: None while nothing was started.
-    """
-
-    generation: int
-    decision: Decision | None = None
-    faults: tuple[Finding, ...] = ()
-    progress: Finding | None = None
-    namespace: NamespaceStatus | None = None
-    guarded: bool = False
-    held: bool = False
-    workload: Workload | None = None
-    approved_fingerprint: str | None = None
-    rendered_hash: str | None = None
-    children_hash: str | None = None
-    suggested_tier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +41,7 @@ def compute_status(old: MicroAppStatus, view: View, now: datetime) -> MicroAppSt
         suggested_tier=view.suggested_tier,
         conditions=tuple(_condition(j, before.get(j.type), view.generation, now) for j in judgements),
         egress=tuple(d.status for d in decision.egress) if decision else (),
-        steps=_steps(view, judgements[0].status == TRUE),
+        steps=compute_steps(view, ready=judgements[0].status == TRUE),
     )
 
 
@@ -287,26 +248,3 @@ def _join(findings: tuple[Finding, ...]) -> str:
     shown = " ".join(f.text() for f in findings[:_SHOWN])
     more = len(findings) - _SHOWN
     return f"{shown} And {more} more." if more > 0 else shown
-
-
-def _steps(view: View, ready: bool) -> tuple[Step, ...]:
-    """The seven steps from registration to production (R10.1), as far as each has come."""
-    decision = view.decision
-    production = decision is not None and decision.app.spec.stage is Stage.PRODUCTION
-    within = decision is not None and not decision.blocked
-    approved = decision is not None and not (decision.verdict.production or decision.verdict.endpoints)
-    connected = decision is not None and all(d.status.state == "Enforced" for d in decision.egress)
-    running = view.workload is not None and view.workload.reason is Reason.AVAILABLE
-    reached = (
-        ("Registered", True),
-        ("Classified", within),
-        ("Confined", within and view.guarded),
-        ("Connected", within and view.guarded and connected),
-        ("Approved", within and approved),
-        ("Deployed", running),
-        ("InProduction", production and ready and running),
-    )
-    current = next((name for name, done in reached if not done), None)
-    return tuple(
-        Step(name=name, state="Done" if done else "Current" if name == current else "Pending") for name, done in reached
-    )

@@ -119,11 +119,13 @@ def _endpoint_approval(
         and a.spec.fingerprint == fingerprint
         and (a.spec.expires_at is not None or not tier.spec.egress.expiry_required)
     ]
-    return max(
-        fitting,
-        key=lambda a: (a.spec.expires_at is None, a.spec.expires_at or "", a.metadata.name),
-        default=None,
-    )
+    return max(fitting, key=_lasting, default=None)
+
+
+def _lasting(approval: Approval) -> tuple[float, str]:
+    """Sorts by how long an approval lasts, the endless ones last."""
+    ends = approval.spec.expires_at
+    return (_time(ends).timestamp() if ends else float("inf"), approval.metadata.name)
 
 
 def _endpoint_missing(app: MicroApp, tier: RiskTier, endpoint: EgressEndpoint, index: int) -> Finding:

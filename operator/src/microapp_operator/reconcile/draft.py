@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from microapp_operator.conditions import View, Workload
 from microapp_operator.decide.decision import Decision
 from microapp_operator.model import MicroApp
 from microapp_operator.model.status import NamespaceStatus
 from microapp_operator.reasons import Finding
+from microapp_operator.view import View, Workload
 
 
 @dataclass(slots=True)

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from microapp_operator.conditions import Workload
 from microapp_operator.desired.context import WorkloadKind
 from microapp_operator.desired.serverless import is_stopped
 from microapp_operator.model import Manifest, MicroApp
 from microapp_operator.ports import Observed
 from microapp_operator.reasons import Reason
+from microapp_operator.view import Workload
 
 
 def judge_workload(app: MicroApp, kind: WorkloadKind, observed: Observed | None) -> Workload:

@@ -44,9 +44,13 @@ def observed_from(kind: Kind, obj: Mapping[str, Any]) -> Observed:
 
 
 def _ours(entries: list[Manifest]) -> Iterator[list[str]]:
-    """Our field sets, as text; ordered, so that the digest doesn't depend on the server's order."""
+    """Our field sets, as text; ordered, so that the digest doesn't depend on the server's order.
+
+    With the time of our last effective write: field sets carry no values, so a change made under our manager's
+    name would not show in them. An apply that changes nothing keeps the time.
+    """
     rows = [
-        [e.get("operation", ""), _text(e.get("fieldsV1", {}))]
+        [e.get("operation", ""), e.get("time", ""), _text(e.get("fieldsV1", {}))]
         for e in entries
         if e.get("manager") == FIELD_MANAGER and e.get("subresource") != "status"
     ]
