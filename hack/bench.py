@@ -30,6 +30,8 @@ from microapp_operator.desired.plan import Plan, build_plan
 from microapp_operator.model import Manifest, MicroApp, RiskTier, parse
 
 WORKERS, IN_FLIGHT = 16, 32
+_POLL = 0.25
+"""Seconds between two looks at /metrics, which cost the operator a few milliseconds each."""
 IMAGE = "registry.example.com/bench/app@sha256:" + "b" * 64
 
 
@@ -93,14 +95,14 @@ class Bench:
         begin = time.monotonic()
         await each(names, lambda name: self._post(tenant, name), IN_FLIGHT)
         while self._ready() < before + self.apps:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(_POLL)
         return time.monotonic() - begin
 
     async def converge_one(self) -> None:
         """One app to be edited later, so that the first rush starts warm."""
         await self._post("first", "edited")
         while self._ready() < 1:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(_POLL)
 
     async def edits(self, tenant: str, name: str, busy: "asyncio.Task[float]") -> list[float]:
         """Edit one app over and over while ``busy`` runs; seconds from each edit to Ready for it."""
@@ -125,7 +127,7 @@ class Bench:
         self.operator.start()
         total = self._count()
         while self._ready() < total or self.operator.total("microapp_operator_queue_depth") > 0:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(_POLL)
         return time.monotonic() - begin, self.operator.writes()
 
     def _count(self) -> int:

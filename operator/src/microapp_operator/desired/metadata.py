@@ -4,7 +4,6 @@ Nothing of the MicroApp's own labels or annotations is copied: tracking labels o
 would make those tools prune it. Imports constants, errors and model only.
 """
 
-import copy
 import hashlib
 import re
 from collections.abc import Mapping
@@ -116,9 +115,9 @@ def build_child(
 
 def seal(manifest: Manifest) -> Manifest:
     """A copy of ``manifest`` that carries its own hash as annotation; an earlier seal is replaced."""
-    sealed = copy.deepcopy(manifest)
-    sealed["metadata"].setdefault("annotations", {})[ANNOTATION_APPLIED_HASH] = compute_seal(manifest)
-    return sealed
+    metadata = manifest["metadata"]
+    annotations = {**metadata.get("annotations", {}), ANNOTATION_APPLIED_HASH: compute_seal(manifest)}
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
 
 
 def compute_seal(manifest: Manifest) -> str:

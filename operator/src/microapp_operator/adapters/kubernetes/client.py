@@ -9,7 +9,8 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
@@ -60,7 +61,19 @@ async def load_configuration(kubeconfig: str | None, context: str | None) -> lib
         where = f"the kubeconfig {kubeconfig}" if kubeconfig else "the pod's service account"
         raise OperatorError(Finding(Reason.RETRYING, "", f"no credentials from {where}: {error}.")) from error
     configuration.retries = None
+    _settle_proxy(configuration)
     return configuration
+
+
+def _settle_proxy(configuration: library.Configuration) -> None:
+    """Take the proxy from the environment once, instead of on every request in a thread of its own.
+
+    That look-up would also offer the API server the passwords of a netrc file, which are none of its business.
+    """
+    configuration.client_session_kwargs = {"trust_env": False}
+    host = urlsplit(configuration.host)
+    if configuration.proxy is None and not proxy_bypass(host.hostname or ""):
+        configuration.proxy = getproxies().get(host.scheme)
 
 
 class KubernetesClient:
