@@ -9,7 +9,7 @@ PYTHON ?= python3
 LAB_DIR ?= .lab
 VENV := .venv
 PY := $(VENV)/bin/python
-GENERATED := crds tests/golden
+GENERATED := crds tests/golden docs/policies.md operator/src/microapp_operator/policy
 export LAB_DIR
 export PYTHONPATH := $(CURDIR)/operator/src
 
@@ -60,8 +60,16 @@ golden: venv ## Write the golden files anew from what the code builds now
 crd: venv ## Write the CRDs anew from the model
 	$(PY) -m hack.crdgen
 
+.PHONY: policies
+policies: go venv ## Compile the rules into the bundle and write their reference anew
+	$(PY) -m hack.policy
+
+.PHONY: policy
+policy: go venv ## Run the rules' cases, the differential test and the Pod Security suites
+	$(PY) -m pytest tests/policy
+
 .PHONY: check-diff
-check-diff: crd golden ## Fail when a committed generated file isn't what the code generates
+check-diff: crd golden policies ## Fail when a committed generated file isn't what the code generates
 	@git diff --exit-code -- $(GENERATED) || { echo "check-diff: generated files have changed: review and commit them" >&2; exit 1; }
 	@new="$$(git ls-files --others --exclude-standard -- $(GENERATED))"; \
 	if [ -n "$$new" ]; then printf 'check-diff: not under version control yet:\n%s\n' "$$new" >&2; exit 1; fi

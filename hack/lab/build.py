@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hack.lab.components import COMPONENTS, Component
+from hack.lab.components import Component
 
 
 class LabError(Exception):
@@ -34,9 +34,9 @@ def binary(component: Component) -> Path:
     return cache_dir() / f"{component.name}-{_key(component)}"
 
 
-def ensure_built() -> None:
-    """Build every component whose binary is missing; LabError with go's own words when one fails."""
-    missing = [c for c in COMPONENTS if not binary(c).exists()]
+def ensure_built(*components: Component) -> None:
+    """Build every one of ``components`` whose binary is missing; LabError with go's own words when one fails."""
+    missing = [c for c in components if not binary(c).exists()]
     if not missing:
         return
     if shutil.which("go") is None:

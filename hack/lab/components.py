@@ -34,3 +34,6 @@ COMPONENTS = (
     _kubernetes("kube-scheduler"),
     Component("kwok", GO / "kwok", "sigs.k8s.io/kwok/cmd/kwok", _STRIP),
 )
+
+OPA = Component("opa", GO / "opa", "github.com/open-policy-agent/opa", _STRIP)
+"""Compiles, tests and evaluates the policies; the cluster itself doesn't need it."""

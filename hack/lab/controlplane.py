@@ -44,7 +44,7 @@ class Lab:
 
     def up(self) -> None:
         """Build what is missing, start what isn't running; returns when pods can become Ready."""
-        ensure_built()
+        ensure_built(*COMPONENTS)
         with self._alone():
             if self.running():
                 say(f"is up already; kubeconfig {self.kubeconfig}")

@@ -21,6 +21,7 @@ from microapp_operator.constants import (
     LABEL_APP_UID,
     LABEL_CLASSIFICATION,
     LABEL_MANAGED_BY,
+    LABEL_PROFILE,
     LABEL_STAGE,
     LABEL_TENANT,
     LABEL_TIER,
@@ -36,7 +37,7 @@ from microapp_operator.model.quantity import parse_quantity
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 DNS_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 OUR_LABELS = {LABEL_MANAGED_BY, LABEL_APP_UID, LABEL_APP, LABEL_TENANT}
-NAMESPACE_LABELS = {LABEL_TIER, LABEL_CLASSIFICATION, LABEL_STAGE} | {
+NAMESPACE_LABELS = {LABEL_TIER, LABEL_CLASSIFICATION, LABEL_STAGE, LABEL_PROFILE} | {
     f"pod-security.kubernetes.io/{mode}{suffix}" for mode in ("enforce", "audit", "warn") for suffix in ("", "-version")
 }
 KNATIVE_LABELS = {"networking.knative.dev/visibility"}

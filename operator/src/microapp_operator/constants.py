@@ -14,7 +14,7 @@ FIELD_MANAGER: Final = "microapp-operator"
 
 FINALIZER: Final = f"{GROUP}/teardown"
 
-RENDERER_VERSION: Final = "1"
+RENDERER_VERSION: Final = "2"
 """Raised whenever desired/ renders an old spec differently: it voids every recorded fingerprint."""
 
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
@@ -25,6 +25,7 @@ LABEL_TENANT: Final = f"{GROUP}/tenant"
 LABEL_TIER: Final = f"{GROUP}/tier"
 LABEL_CLASSIFICATION: Final = f"{GROUP}/classification"
 LABEL_STAGE: Final = f"{GROUP}/stage"
+LABEL_PROFILE: Final = f"{GROUP}/profile"
 ANNOTATION_APPLIED_HASH: Final = f"{GROUP}/applied-hash"
 """SHA-256 of the manifest as rendered; says what a child was last applied from."""
 

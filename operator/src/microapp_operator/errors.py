@@ -54,3 +54,7 @@ class Gone(OperatorError):
 
     def __init__(self, message: str) -> None:
         super().__init__(Finding(Reason.PROGRESSING, "", message))
+
+
+class PolicyFailure(Transient):
+    """The policies gave no answer, or a bundle was refused. Never an allow."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from microapp_operator.model.common import Manifest
+from microapp_operator.policy.verdict import Violation
 from microapp_operator.reasons import Reason
 
 URGENCY: ContextVar[int] = ContextVar("urgency", default=0)
@@ -110,3 +111,14 @@ class Events(Protocol):
 
     def publish(self, app: ObjectRef, *, uid: str, reason: Reason, message: str, warning: bool) -> None:
         """Queue one Event; never blocks, never raises, never fails a reconcile."""
+
+
+class PolicyEngine(Protocol):
+    """The rules in force."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the bundle in force, 64 hexadecimal digits."""
+
+    def evaluate(self, group: str, document: Mapping[str, Any]) -> tuple[Violation, ...]:
+        """What the rules of ``group`` (policy.groups) object to; PolicyFailure when there is no answer."""

@@ -2,7 +2,13 @@
 
 from typing import Final
 
-from microapp_operator.constants import LABEL_CLASSIFICATION, LABEL_STAGE, LABEL_TIER, POD_SECURITY_VERSION
+from microapp_operator.constants import (
+    LABEL_CLASSIFICATION,
+    LABEL_PROFILE,
+    LABEL_STAGE,
+    LABEL_TIER,
+    POD_SECURITY_VERSION,
+)
 from microapp_operator.desired.metadata import build_child, namespace_name
 from microapp_operator.model import Manifest, MicroApp
 
@@ -11,7 +17,7 @@ POD_SECURITY_LEVEL: Final = "restricted"
 
 
 def build_namespace(app: MicroApp) -> Manifest:
-    """The Namespace of ``app``, labelled with its tier, classification and stage.
+    """The Namespace of ``app``, labelled with its tier, classification, stage and profile.
 
     All three modes of Pod Security admission stand at ``restricted`` in a pinned version, so that an upgrade
     of the cluster can't change what is refused (KEP-2579).
@@ -21,6 +27,7 @@ def build_namespace(app: MicroApp) -> Manifest:
         LABEL_TIER: spec.risk_tier,
         LABEL_CLASSIFICATION: spec.data_classification.value,
         LABEL_STAGE: spec.stage.value,
+        LABEL_PROFILE: spec.runtime.profile.value,
     }
     for mode in ("enforce", "audit", "warn"):
         labels[f"{POD_SECURITY_LABEL}/{mode}"] = POD_SECURITY_LEVEL

@@ -1,0 +1,24 @@
+"""``python -m hack.policy``: write what is generated from the rules: bundle and reference."""
+
+import sys
+
+from hack.lab.build import LabError
+from hack.policy.bundle import build_bundle
+from hack.policy.reference import write_reference
+from hack.policy.rules import PolicyError, read_rules
+
+
+def main() -> int:
+    """Generate; exit status 1 with what is wrong when a rule breaks a convention or doesn't compile."""
+    try:
+        sources = read_rules()
+        build_bundle(sources)
+        write_reference(sources)
+    except (PolicyError, LabError) as error:
+        print(f"policies: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
