@@ -23,6 +23,8 @@ template := input.request.object.spec.template if not input.request.kind.kind in
 
 spec := template.spec
 
+annotations_path := concat("", [trim_suffix(prefix, "spec"), "metadata.annotations"])
+
 containers[path] := container if {
 	some i, container in spec.containers
 	path := concat("", [prefix, ".containers[", format_int(i, 10), "]"])

@@ -3,11 +3,12 @@ package microapps.lib.pod_security
 
 import data.microapps.lib.pod
 
-asked := object.get(object.get(object.get(input, "context", {}), "settings", {}), "podSecurity", {})
+# What is not said, or not said properly, is asked for in full.
+restricted if not input.context.settings.podSecurity.level == "baseline"
 
-restricted if object.get(asked, "level", "restricted") != "baseline"
+default version := 99
 
-version := object.get(asked, "version", 99)
+version := input.context.settings.podSecurity.version if is_number(input.context.settings.podSecurity.version)
 
 # From 1.25 on what Windows doesn't have isn't asked of Windows.
 windows if {

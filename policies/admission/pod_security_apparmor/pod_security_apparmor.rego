@@ -20,7 +20,7 @@ violations contains {"path": concat("", [path, ".appArmorProfile.type"]), "value
 	not value in {"RuntimeDefault", "Localhost"}
 }
 
-violations contains {"path": concat("", ["metadata.annotations[", key, "]"]), "value": value} if {
+violations contains {"path": concat("", [pod.annotations_path, "[", key, "]"]), "value": value} if {
 	some key, value in pod.template.metadata.annotations
 	startswith(key, "container.apparmor.security.beta.kubernetes.io/")
 	not value in {"", "runtime/default"}

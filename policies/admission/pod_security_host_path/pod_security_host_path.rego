@@ -13,8 +13,8 @@ package microapps.rules.pod_security_host_path
 
 import data.microapps.lib.pod
 
-violations contains {"path": path, "volume": volume.name, "host_path": volume.hostPath.path} if {
+violations contains {"path": path, "volume": object.get(volume, "name", ""), "host_path": host_path} if {
 	some i, volume in pod.spec.volumes
-	volume.hostPath
+	host_path := object.get(volume.hostPath, "path", "")
 	path := concat("", [pod.prefix, ".volumes[", format_int(i, 10), "].hostPath"])
 }

@@ -20,7 +20,7 @@ violations contains {"path": concat(".", [path, name, action, "host"]), "probe":
 	some name in ["livenessProbe", "readinessProbe", "startupProbe"]
 	some action in ["httpGet", "tcpSocket"]
 	host := container[name][action].host
-	host != ""
+	not host in {"", null}
 }
 
 violations contains {"path": concat(".", [path, "lifecycle", name, action, "host"]), "probe": name, "host": host} if {
@@ -29,5 +29,5 @@ violations contains {"path": concat(".", [path, "lifecycle", name, action, "host
 	some name in ["postStart", "preStop"]
 	some action in ["httpGet", "tcpSocket"]
 	host := container.lifecycle[name][action].host
-	host != ""
+	not host in {"", null}
 }

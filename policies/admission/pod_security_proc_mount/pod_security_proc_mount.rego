@@ -17,7 +17,7 @@ import data.microapps.lib.pod_security
 violations contains {"path": concat("", [path, ".securityContext.procMount"]), "value": value} if {
 	some path, container in pod.containers
 	value := container.securityContext.procMount
-	value != "Default"
+	not value in {"Default", null}
 	not relaxed
 }
 

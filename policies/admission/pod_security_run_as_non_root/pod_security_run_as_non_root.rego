@@ -34,5 +34,7 @@ by_container(container) if container.securityContext.runAsNonRoot == true
 
 by_container(container) if {
 	pod.spec.securityContext.runAsNonRoot == true
-	object.get(object.get(container, "securityContext", {}), "runAsNonRoot", null) == null
+	not says_otherwise(container)
 }
+
+says_otherwise(container) if container.securityContext.runAsNonRoot != null

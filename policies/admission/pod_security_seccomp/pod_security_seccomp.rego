@@ -35,13 +35,15 @@ violations contains {"path": concat("", [path, ".securityContext.seccompProfile"
 	not pod_security.windows
 	not said_by_pod
 	some path, container in pod.containers
-	not container.securityContext.seccompProfile
+	not said_by(container)
 }
+
+said_by(container) if is_object(container.securityContext.seccompProfile)
 
 said_by_pod if pod.spec.securityContext.seccompProfile.type in fine
 
 # Before 1.19 profiles were annotations.
-violations contains {"path": concat("", ["metadata.annotations[", key, "]"]), "value": value} if {
+violations contains {"path": concat("", [pod.annotations_path, "[", key, "]"]), "value": value} if {
 	pod_security.version < 19
 	some key, value in pod.template.metadata.annotations
 	named(key)

@@ -13,7 +13,7 @@ package microapps.rules.pod_security_selinux
 
 import data.microapps.lib.pod_security
 
-types := {"", "container_t", "container_init_t", "container_kvm_t"} | later
+types := {null, "", "container_t", "container_init_t", "container_kvm_t"} | later
 
 later := {"container_engine_t"} if pod_security.version >= 31
 
@@ -29,5 +29,5 @@ violations contains {"path": concat("", [path, ".seLinuxOptions.", field]), "fie
 	some path, context in pod_security.contexts
 	some field in ["user", "role"]
 	value := context.seLinuxOptions[field]
-	value != ""
+	not value in {"", null}
 }

@@ -30,9 +30,10 @@ since := {
 	"net.ipv4.tcp_wmem": 32,
 }
 
-violations contains {"path": path, "name": sysctl.name} if {
+violations contains {"path": path, "name": name} if {
 	some i, sysctl in pod.spec.securityContext.sysctls
-	not harmless(sysctl.name)
+	name := object.get(sysctl, "name", "")
+	not harmless(name)
 	path := concat("", [pod.prefix, ".securityContext.sysctls[", format_int(i, 10), "]"])
 }
 

@@ -29,4 +29,4 @@ known(volume) if {
 }
 
 # The API server makes it an emptyDir (core/v1, defaults).
-known(volume) if object.keys(volume) == {"name"}
+known(volume) if count({kind | some kind, source in volume; kind != "name"; source != null}) == 0
