@@ -25,12 +25,14 @@ _DEADLINE = 60.0
 class OperatorProcess:
     """``with OperatorProcess(kubeconfig, log) as operator``: ready inside, drained and gone after.
 
-    log: file that gets its JSON log, appended. arguments: more flags for ``run``.
+    log: file that gets its JSON log, appended. arguments: more flags. command: the subcommand, with the flag
+    that gives its health port.
     """
 
     kubeconfig: Path
     log: Path
     arguments: tuple[str, ...] = ()
+    command: tuple[str, ...] = ("run", "--port=0")
     _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
     _port: int = field(default=0, init=False)
 
@@ -38,7 +40,7 @@ class OperatorProcess:
         """Start it; with ``ready`` wait until /readyz says so. LabError with the log's tail when it ends early."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         begin = self.log.stat().st_size if self.log.exists() else 0
-        command = [sys.executable, "-m", "microapp_operator", "run", "--port=0", *self.arguments]
+        command = [sys.executable, "-m", "microapp_operator", *self.command, *self.arguments]
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": str(_SOURCE)}
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
@@ -57,7 +59,7 @@ class OperatorProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-            raise LabError(f"the operator did not end within 30 s of signal {number}; see {self.log}") from None
+            raise LabError(f"it did not end within 30 s of signal {number}; see {self.log}") from None
         finally:
             self._process = None
         return status
@@ -69,6 +71,10 @@ class OperatorProcess:
     def ready(self) -> bool:
         """What /readyz says."""
         return self._get("/readyz") is not None
+
+    def says(self) -> str:
+        """The text of /readyz, empty while it isn't ready."""
+        return self._get("/readyz") or ""
 
     def metrics(self) -> dict[str, float]:
         """/metrics as {"name{labels}": value}."""
@@ -134,5 +140,5 @@ class OperatorProcess:
                 tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
                 if not ended:
                     self.stop(signal.SIGKILL)
-                raise LabError(f"the operator is not {what}:\n{tail}")
+                raise LabError(f"{self.command[0]} is not {what}:\n{tail}")
             time.sleep(0.05)

@@ -1,9 +1,10 @@
-"""``python -m hack.policy``: write what is generated from the rules: bundle and reference."""
+"""``python -m hack.policy``: write what is generated from the rules: bundle, floor and reference."""
 
 import sys
 
 from hack.lab.build import LabError
 from hack.policy.bundle import build_bundle
+from hack.policy.floor import write_floor
 from hack.policy.reference import write_reference
 from hack.policy.rules import PolicyError, read_rules
 
@@ -13,6 +14,7 @@ def main() -> int:
     try:
         sources = read_rules()
         build_bundle(sources)
+        write_floor(sources)
         write_reference(sources)
     except (PolicyError, LabError) as error:
         print(f"policies: {error}", file=sys.stderr)

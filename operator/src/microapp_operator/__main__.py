@@ -6,11 +6,12 @@ import ipaddress
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import kopf
 import structlog
@@ -26,6 +27,8 @@ from microapp_operator.adapters.kubernetes.cluster import KubernetesCluster
 from microapp_operator.adapters.kubernetes.events import KubernetesEvents
 from microapp_operator.adapters.kubernetes.informer import Informer
 from microapp_operator.adapters.kubernetes.networks import discover_networks
+from microapp_operator.admission.process import Webhook, WebhookOptions
+from microapp_operator.admission.rotation import CertificateKeeper, FileCertificates, Place
 from microapp_operator.errors import OperatorError
 from microapp_operator.handlers import build_registry, build_settings
 from microapp_operator.reconcile.engine import Engine
@@ -178,9 +181,58 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="network no app may name as egress, besides those the cluster tells of; may be repeated",
     )
-    run.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
-    run.add_argument("--log-format", default="json", choices=("json", "text"))
+    _add_webhook(commands.add_parser("webhook", help="answer admission reviews until stopped"))
+    for command in commands.choices.values():
+        command.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+        command.add_argument("--log-format", default="json", choices=("json", "text"))
     return parser
+
+
+def _add_webhook(webhook: argparse.ArgumentParser) -> None:
+    webhook.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a pod of its own
+    webhook.add_argument("--port", type=int, default=9443, help="HTTPS port of the reviews; 0 takes a free one")
+    webhook.add_argument("--health-port", type=int, default=8080, help="port of /healthz, /readyz and /metrics")
+    webhook.add_argument("--bundle", type=Path, help="policy bundle to use and to watch, instead of the one that ships")
+    webhook.add_argument("--settings", type=Path, help="YAML file with the settings of the rules, watched as well")
+    webhook.add_argument("--namespace", default="microapp-system", help="namespace of the certificates' Secret")
+    webhook.add_argument("--secret", default="microapp-webhook-certificates", help="name of that Secret")
+    webhook.add_argument("--configuration", default="microapps", help="name of the ValidatingWebhookConfiguration")
+    webhook.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        help="host name or address by which API servers call; may be repeated (default: the Service's)",
+    )
+    webhook.add_argument("--certificate", type=Path, help="PEM file that something else renews, such as cert-manager")
+    webhook.add_argument("--key", type=Path, help="its private key; given together with --certificate")
+
+
+async def _webhook(arguments: argparse.Namespace) -> int:
+    options = WebhookOptions(
+        host=arguments.host,
+        port=arguments.port,
+        health_port=arguments.health_port,
+        bundle=arguments.bundle,
+        settings=arguments.settings,
+    )
+    if (arguments.certificate is None) != (arguments.key is None):
+        log.error("cannot_start", why="--certificate and --key are given together, or not at all.")
+        return 2
+    try:
+        configuration = await load_configuration(kubeconfig_from_environment(os.environ), None)
+        client = KubernetesClient(configuration, in_flight=4)
+        names = tuple(arguments.name) or (f"microapp-webhook.{arguments.namespace}.svc",)
+        place = Place(arguments.namespace, arguments.secret, arguments.configuration, names)
+        certificates = (
+            FileCertificates(arguments.certificate, arguments.key)
+            if arguments.certificate
+            else CertificateKeeper(client, place, SystemClock())
+        )
+        await Webhook(client, certificates, options).run()
+    except (OperatorError, ListenError) as error:
+        log.error("cannot_start", why=str(error))
+        return 1
+    return 0
 
 
 async def _run(arguments: argparse.Namespace) -> int:
@@ -200,11 +252,14 @@ async def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+_COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[None, None, int]]] = {"run": _run, "webhook": _webhook}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     arguments = _parser().parse_args(argv)
     configure_logging(arguments.log_level, json=arguments.log_format == "json")
-    return uvloop.run(_run(arguments))
+    return uvloop.run(_COMMANDS[arguments.command](arguments))
 
 
 if __name__ == "__main__":

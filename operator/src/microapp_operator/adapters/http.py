@@ -5,7 +5,7 @@ Nothing it shows may hold a secret: check texts are scrubbed. Must not import re
 
 import errno
 from collections.abc import Callable, Mapping
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import structlog
@@ -30,10 +30,19 @@ class HealthServer:
 
     checks: by name, asked on every ``/readyz``; they must answer from memory.
     host, port: where to listen; port 0 takes a free one, which ``start`` returns.
+    facts: what ``/readyz`` tells besides, by name.
     """
 
-    def __init__(self, checks: Mapping[str, Check], registry: CollectorRegistry, *, host: str, port: int) -> None:
-        self._checks, self._registry = checks, registry
+    def __init__(
+        self,
+        checks: Mapping[str, Check],
+        registry: CollectorRegistry,
+        *,
+        host: str,
+        port: int,
+        facts: Mapping[str, Callable[[], str]] = MappingProxyType({}),
+    ) -> None:
+        self._checks, self._registry, self._facts = checks, registry, facts
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
 
@@ -81,9 +90,11 @@ class HealthServer:
             body = {
                 "ready": status == 200,
                 "checks": [{"name": name, "ok": why is None, "why": why or ""} for name, why in failures.items()],
+                "facts": {name: tell() for name, tell in self._facts.items()},
             }
             return web.json_response(body, status=status, headers=_FRESH)
         lines = [f"[-] {name} failed: {why}" if why else f"[+] {name} ok" for name, why in failures.items()]
+        lines += [f"    {name}: {tell()}" for name, tell in self._facts.items()]
         lines.append("ready" if status == 200 else "not ready")
         return web.Response(text="\n".join(lines) + "\n", status=status, headers=_FRESH)
 

@@ -1,0 +1,90 @@
+"""From the bytes of a review to the bytes of its answer; every way it can end is an answer, none an accidental allow.
+
+Evaluations run on threads, one per core: WebAssembly runs outside the interpreter's lock, and one that doesn't
+end must not stop the others from being answered.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import structlog
+
+from microapp_operator.adapters.rego import RegoEngine
+from microapp_operator.errors import InvalidSpec, OperatorError, PolicyFailure
+from microapp_operator.policy.context import Knowledge, Question, build_question
+from microapp_operator.policy.review import Review, build_refusal, build_response, parse_review
+from microapp_operator.policy.verdict import Verdict, judge
+
+log = structlog.get_logger(__name__)
+OnReview = Callable[[str, str, float], None]
+"""(kind, outcome, seconds)."""
+OnDenial = Callable[[str], None]
+"""(rule id)."""
+Ensure = Callable[[str], Awaitable[None]]
+"""Makes sure that the namespace of that name is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """status: HTTP code, 400 where there was nothing to answer. body: an AdmissionReview, or the reason as text."""
+
+    status: int
+    body: bytes
+
+
+class Judge:
+    """Answers reviews by the rules in force and what is known of the cluster."""
+
+    def __init__(self, engine: RegoEngine, known: Knowledge, ensure: Ensure, *, threads: int | None = None) -> None:
+        self._engine, self._known, self._ensure = engine, known, ensure
+        self._threads = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="policy")
+        self.on_review: OnReview = lambda *_: None
+        self.on_denial: OnDenial = lambda *_: None
+
+    def close(self) -> None:
+        """End the threads, once what runs on them has ended."""
+        self._threads.shutdown(cancel_futures=True)
+
+    async def answer(self, body: bytes) -> Answer:
+        """Judge the review in ``body``."""
+        started = time.perf_counter()
+        try:
+            review = parse_review(body)
+        except InvalidSpec as error:
+            self.on_review("", "malformed", time.perf_counter() - started)
+            return Answer(400, f"{error.finding.path}: {error.finding.message}".lstrip(": ").encode())
+        outcome, answer = await self._judge(review)
+        self.on_review(review.kind, outcome, time.perf_counter() - started)
+        return answer
+
+    async def _judge(self, review: Review) -> tuple[str, Answer]:
+        try:
+            await self._ensure(review.namespace)
+            question = build_question(review, self._known)
+            digest, verdict = await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._evaluate, review.group, question
+            )
+        except OperatorError as error:
+            why = error.finding.message if isinstance(error, PolicyFailure) else f"the cluster can't be read: {error}"
+            log.error("review_not_judged", kind=review.kind, namespace=review.namespace, why=why)
+            return "error", Answer(200, build_refusal(review.uid, f"microapps: {why} Nothing was changed; try again."))
+        for violation in verdict.denied:
+            self.on_denial(violation.rule.id)
+        if verdict.denied:
+            log.info(
+                "denied",
+                kind=review.kind,
+                namespace=review.namespace,
+                name=review.request.get("name"),
+                user=review.request["userInfo"].get("username"),
+                rules=sorted({v.rule.id for v in verdict.denied}),
+            )
+        return "allowed" if verdict.allowed else "denied", Answer(200, build_response(review, verdict, digest))
+
+    def _evaluate(self, group: str, question: Question) -> tuple[str, Verdict]:
+        digest, violations = self._engine.decide(group, question.document)
+        return digest, judge(violations, tier=question.tier, production=question.production)

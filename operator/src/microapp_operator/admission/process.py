@@ -1,0 +1,151 @@
+"""The webhook as a process: what is wired to what, in which order it starts and ends."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from microapp_operator.adapters.http import Check, HealthServer
+from microapp_operator.adapters.kubernetes.client import KubernetesClient
+from microapp_operator.adapters.kubernetes.networks import discover_networks
+from microapp_operator.adapters.rego import RegoEngine, packaged_bundle
+from microapp_operator.admission.feed import Feed
+from microapp_operator.admission.judge import Judge
+from microapp_operator.admission.metrics import WebhookMetrics
+from microapp_operator.admission.rotation import Certificates, keep_fresh
+from microapp_operator.admission.server import WebhookServer
+from microapp_operator.errors import InvalidSpec, PolicyFailure, Transient
+from microapp_operator.policy.context import Knowledge
+from microapp_operator.policy.settings import PolicySettings, read_settings
+
+log = structlog.get_logger(__name__)
+_LOOK_EVERY = 2.0
+"""Seconds between two looks at the bundle and settings files."""
+_WATCH_STALE = 150.0
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookOptions:
+    """host, port: of the webhook. health_port: of /healthz, /readyz and /metrics, on the same host.
+
+    bundle, settings: files that are looked at again while it runs; None for what ships.
+    """
+
+    host: str = "0.0.0.0"  # noqa: S104 - a server in a pod of its own
+    port: int = 9443
+    health_port: int = 8080
+    bundle: Path | None = None
+    settings: Path | None = None
+
+
+@dataclass(slots=True)
+class Webhook:
+    """One process of the webhook; stateless, any number may run."""
+
+    client: KubernetesClient
+    certificates: Certificates
+    options: WebhookOptions
+    metrics: WebhookMetrics = field(default_factory=WebhookMetrics)
+    _started: bool = False
+    _reserved: tuple[str, ...] = ()
+
+    async def run(self) -> None:
+        """Serve until a signal. PolicyFailure or InvalidSpec when bundle or settings can't be used, ListenError."""
+        engine = RegoEngine(self._bundle())
+        self._reserved = tuple(str(n) for n in await discover_networks(self.client))
+        known = Knowledge.under(self._settings())
+        self.metrics.bundle(engine.digest)
+        self.metrics.track_certificate(lambda: self.certificates.ends)
+        feed = Feed(self.client, known, self.metrics.watch_restarted)
+        judge = Judge(engine, known, feed.ensure_namespace)
+        judge.on_review, judge.on_denial = self.metrics.reviewed, self.metrics.denied
+        server = WebhookServer(judge, self.certificates, host=self.options.host, port=self.options.port)
+        health = HealthServer(
+            self._checks(feed),
+            self.metrics.registry,
+            host=self.options.host,
+            port=self.options.health_port,
+            facts={"bundle": lambda: engine.digest},
+        )
+        await health.start()
+        await self._refresh_until_served()
+        await feed.start()
+        await server.start()
+        self._started = True
+        loops = [
+            asyncio.create_task(keep_fresh(self.certificates), name="certificates"),
+            asyncio.create_task(self._keep_current(engine, known), name="policies"),
+        ]
+        await _signalled()
+        self._started = False
+        log.info("stopping")
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        await server.stop()
+        await feed.stop()
+        await health.stop()
+        await self.client.close()
+        engine.close()
+
+    async def _refresh_until_served(self) -> None:
+        """A webhook without a certificate answers nobody: wait for the API server to have one stored."""
+        while self.certificates.ends is None:
+            try:
+                await self.certificates.refresh()
+            except Transient as error:
+                log.warning("certificates_not_ready", why=str(error))
+                await asyncio.sleep(1.0)
+
+    def _checks(self, feed: Feed) -> Mapping[str, Check]:
+        return {
+            "started": lambda: None if self._started else "still starting, or stopping",
+            "watches": lambda: _stale(feed),
+            "certificate": lambda: None if self.certificates.ends else "there is none yet",
+        }
+
+    def _bundle(self) -> bytes:
+        if self.options.bundle is None:
+            return packaged_bundle()
+        try:
+            return self.options.bundle.read_bytes()
+        except OSError as error:
+            raise PolicyFailure(f"the policy bundle {self.options.bundle} can't be read: {error}.") from error
+
+    def _settings(self) -> PolicySettings:
+        settings = read_settings(self.options.settings) if self.options.settings else PolicySettings()
+        reserved = tuple(dict.fromkeys((*settings.reserved_networks, *self._reserved)))
+        return settings.model_copy(update={"reserved_networks": reserved})
+
+    async def _keep_current(self, engine: RegoEngine, known: Knowledge) -> None:
+        """Take changed files into force; one that is no good is refused, and the old one stays."""
+        refused = ""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            try:
+                if await asyncio.to_thread(engine.reload, self._bundle()):
+                    self.metrics.bundle(engine.digest)
+                    log.info("bundle_loaded", digest=engine.digest)
+                known.settings = self._settings().document()
+                refused = ""
+            except (PolicyFailure, InvalidSpec) as error:
+                if str(error) != refused:
+                    self.metrics.bundle_refused()
+                    log.error("policies_refused", why=error.finding.message, path=error.finding.path)
+                refused = str(error)
+
+
+def _stale(feed: Feed) -> str | None:
+    old = [kind for kind, age in feed.ages().items() if age > _WATCH_STALE]
+    return f"not heard of: {', '.join(sorted(old))}" if old else None
+
+
+async def _signalled() -> None:
+    stop = asyncio.Event()
+    register: Callable[..., None] = asyncio.get_running_loop().add_signal_handler
+    for number in (signal.SIGTERM, signal.SIGINT):
+        register(number, stop.set)
+    await stop.wait()

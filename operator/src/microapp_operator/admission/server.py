@@ -1,0 +1,52 @@
+"""The webhook's HTTPS port: ``POST /validate``, bounded in size and in what it takes."""
+
+import structlog
+from aiohttp import web
+
+from microapp_operator.adapters.http import ListenError
+from microapp_operator.admission.judge import Judge
+from microapp_operator.admission.rotation import Certificates
+
+log = structlog.get_logger(__name__)
+BODY_MAX = 8 * 2**20
+"""Bytes of one review: etcd takes objects of 1.5 MiB, the API server requests of 3, and an update holds two."""
+_JSON = "application/json"
+
+
+class WebhookServer:
+    """Answers the API server. host, port: where to listen; port 0 takes a free one, which ``start`` returns."""
+
+    def __init__(self, judge: Judge, certificates: Certificates, *, host: str, port: int) -> None:
+        self._judge, self._certificates = judge, certificates
+        self._host, self._port = host, port
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> int:
+        """Listen; returns the port. ListenError when it can't be had."""
+        application = web.Application(client_max_size=BODY_MAX)
+        application.router.add_post("/validate", self._validate)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=5.0, keepalive_timeout=120.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._port, ssl_context=self._certificates.context).start()
+        except (OSError, OverflowError) as error:
+            await runner.cleanup()
+            raise ListenError(f"can't listen on {self._host}:{self._port}: {error}.") from error
+        self._runner = runner
+        port: int = runner.addresses[0][1]
+        log.info("webhook_listening", host=self._host, port=port)
+        return port
+
+    async def stop(self) -> None:
+        """Finish the answers under way and free the port."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self._judge.close()
+
+    async def _validate(self, request: web.Request) -> web.Response:
+        if request.content_type != _JSON:
+            return web.Response(status=415, text=f"the content type must be {_JSON}, not {request.content_type}.\n")
+        body = await request.read()  # aiohttp answers 413 beyond BODY_MAX
+        answer = await self._judge.answer(body)
+        kind = _JSON if answer.status == 200 else "text/plain"
+        return web.Response(status=answer.status, body=answer.body, content_type=kind)
