@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hack.approve import SECURITY, approve, build_approval, grant_reviewers
 from hack.install import ROOT, TIERS, install
-from hack.kubectl import Kubectl, kubectl_for
+from hack.kubectl import Kubectl, KubectlError, kubectl_for
 from hack.lab.build import LabError
 from hack.lab.context import Cluster, cluster_from_environment, started
 from hack.process import OperatorProcess
@@ -151,26 +152,21 @@ def _break_children(stage: Stage) -> None:
 
 
 def _approve(stage: Stage) -> None:
-    path = "jsonpath={.status.fingerprint}"
-    fingerprint = stage.kubectl("get", "mapp", "portal", "-n", "finance", "-o", path)
-    with stage.step("approve the high-risk app: two reviewers, one of them security"):
-        for approver, role in (("alice@example.com", "reviewer"), ("carol@example.com", "security")):
-            approval = {
-                "apiVersion": "microapps.dev/v1alpha1",
-                "kind": "Approval",
-                "metadata": {"name": f"portal-{role}", "namespace": "finance"},
-                "spec": {
-                    "microApp": "portal",
-                    "scope": "production",
-                    "tier": "high",
-                    "fingerprint": fingerprint,
-                    "approver": approver,
-                    "role": role,
-                    "justification": "reviewed for the demo",
-                },
-            }
-            stage.kubectl("apply", "-f", "-", stdin=json.dumps(approval))
+    portal = json.loads(stage.kubectl("get", "mapp", "portal", "-n", "finance", "-o", "json"))
+    with stage.step("approve the high-risk app in somebody else's name: refused"):
+        grant_reviewers(stage.kubectl)
+        forged = build_approval(portal, "portal-forged", approver="alice@example.com")
+        try:
+            approve(stage.kubectl, forged, "eve@example.com")
+        except KubectlError as error:
+            print(f"  {error}"[:400])
+        else:
+            raise LabError("an Approval in somebody else's name was let in")
+    with stage.step("approve it: two reviewers, one of them from security"):
+        approve(stage.kubectl, build_approval(portal, "portal-alice"), "alice@example.com")
+        approve(stage.kubectl, build_approval(portal, "portal-carol"), "carol@example.com", SECURITY)
         stage.wait("finance", "portal", "Ready")
+    stage.show("get", "approvals", "-n", "finance")
     stage.show("get", "microapps", "-A", "-o", "wide")
 
 

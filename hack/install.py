@@ -1,10 +1,14 @@
-"""Installs what ships besides the operator itself: CRDs, risk tiers, roles."""
+"""Installs what ships besides the processes: CRDs, risk tiers, roles, and the proof of who edits and approves."""
 
+import json
+import time
 from pathlib import Path
 
-from hack.kubectl import Kubectl
+from hack.kubectl import Kubectl, KubectlError
+from hack.lab.build import LabError
 
 ROOT = Path(__file__).parent.parent
+APPROVALS = ROOT / "charts" / "microapp-operator" / "admission" / "approvals.yaml"
 TIERS = ROOT / "charts" / "microapp-operator" / "files" / "risktiers.yaml"
 
 
@@ -12,4 +16,46 @@ def install(kubectl: Kubectl) -> None:
     """Apply them and wait until the API server serves the kinds."""
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
     kubectl("wait", "--for=condition=Established", "-f", str(ROOT / "crds"), "--timeout=30s")
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(TIERS.parent))
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(TIERS.parent), "-f", str(APPROVALS))
+    _until_in_force(kubectl)
+
+
+def _until_in_force(kubectl: Kubectl) -> None:
+    """The API server takes admission policies up some moments after they were made: ask until they answer."""
+    probe = {
+        "apiVersion": "microapps.dev/v1alpha1",
+        "kind": "MicroApp",
+        "metadata": {"name": "probe", "namespace": "default"},
+        "spec": {
+            "owner": {"team": "probe", "contact": "probe@example.com"},
+            "riskTier": "low",
+            "dataClassification": "public",
+            "runtime": {"image": "registry.example.com/probe"},
+        },
+    }
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        answer = kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(probe))
+        made = json.loads(answer)
+        stamped = "microapps.dev/editors" in made["metadata"].get("annotations", {})
+        if stamped and _refuses_machines(kubectl):
+            return
+        time.sleep(0.1)
+    raise LabError("the admission policies for approvals are not in force after 30 s")
+
+
+def _refuses_machines(kubectl: Kubectl) -> bool:
+    nobody = "0" * 64
+    spec = {"microApp": "probe", "scope": "release", "replicas": 0, "tier": "low", "tierGeneration": 0}
+    probe = {
+        "apiVersion": "microapps.dev/v1alpha1",
+        "kind": "Approval",
+        "metadata": {"name": "probe", "namespace": "default"},
+        "spec": {**spec, "policyDigest": nobody, "fingerprint": nobody, "justification": "probe"},
+    }
+    machine = ("--as=system:serviceaccount:default:probe", "--as-group=system:masters")
+    try:
+        kubectl(*machine, "create", "--dry-run=server", "-f", "-", stdin=json.dumps(probe))
+    except KubectlError as error:
+        return "MA-APR-002" in str(error)
+    return False

@@ -85,7 +85,7 @@ KINDS = (
             ("App", "string", ".spec.microApp", 0),
             ("Scope", "string", ".spec.scope", 0),
             ("Approver", "string", ".spec.approver", 0),
-            ("Role", "string", ".spec.role", 0),
+            ("Decision", "string", ".spec.decision", 0),
             ("Expires", "string", ".spec.expiresAt", 0),  # kubectl shows a date to come as <invalid>
             _AGE,
         ),

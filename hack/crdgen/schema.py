@@ -13,7 +13,8 @@ _MAPS = frozenset({"properties"})
 def build_schema(kind: type[BaseModel]) -> Schema:
     """The structural schema of ``kind``: metadata opened to the API server, ValueError for anything unbounded."""
     raw = kind.model_json_schema(by_alias=True)
-    schema: Schema = _flatten(raw, raw.get("$defs", {}))
+    definitions = {**raw.get("$defs", {}), "ObjectMeta": {"type": "object"}}  # its schema is the API server's own
+    schema: Schema = _flatten(raw, definitions)
     schema["properties"] = {
         "apiVersion": {"type": "string", "description": "Version of the schema of this object."},
         "kind": {"type": "string", "description": "Kind of this object."},

@@ -58,6 +58,11 @@ def staged(sources: tuple[Source, ...]) -> Iterator[Path]:
 
 def build_bundle(sources: tuple[Source, ...], target: Path = BUNDLE) -> None:
     """Compile the rules into ``target``: an OPA bundle with policy.wasm, the Rego and data.json."""
-    entrypoints = [f"--entrypoint=microapps/admission/{name}" for name in ("violations", *map(str.lower, GROUPS))]
     with staged(sources) as root:
-        opa("build", "--bundle", "--target=wasm", *entrypoints, f"--output={target.absolute()}", ".", cwd=root)
+        compile_staged(root, target)
+
+
+def compile_staged(root: Path, target: Path) -> None:
+    """Compile what is in ``root`` (see ``staged``) into ``target``, with one entry point per group of kinds."""
+    entrypoints = [f"--entrypoint=microapps/admission/{name}" for name in ("violations", *map(str.lower, GROUPS))]
+    opa("build", "--bundle", "--target=wasm", *entrypoints, f"--output={target.absolute()}", ".", cwd=root)

@@ -19,6 +19,7 @@ def _section(source: Source) -> str:
     rule = source.rule
     where = "never, it only warns" if rule.effect == "warn" else ", ".join(rule.tiers) or "no tier"
     suspend = "" if rule.exceptions else " No Approval can suspend it."
+    suspend += "" if rule.standing else " It is about the request, so scan and offline checks leave it out."
     return (
         f"## {rule.id}\n\n**{rule.title}** ({rule.severity}; denied before production: {where}; "
         f"looks at {', '.join(source.groups)}).{suspend}\n\n"

@@ -19,7 +19,7 @@ ADMISSION = POLICIES / "admission"
 _ANY = "Any"
 _ID = re.compile(r"MA-[A-Z]{3}-[0-9]{3}")
 _FIELDS = {"id", "what", "why", "fix", "docs", "severity", "tiers", "kinds"}
-_OPTIONAL = {"effect", "exceptions"}
+_OPTIONAL = {"effect", "exceptions", "standing"}
 
 
 class PolicyError(Exception):

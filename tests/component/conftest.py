@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hack.approve import grant_reviewers
 from hack.install import install
 from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
@@ -16,8 +17,9 @@ from tests.support.samples import app_manifest
 
 @pytest.fixture(scope="session")
 def installed(kubectl: Kubectl) -> None:
-    """CRDs, tiers and roles as they ship."""
+    """What ships besides the processes, and people who may review."""
     install(kubectl)
+    grant_reviewers(kubectl)
 
 
 @pytest.fixture(scope="session")

@@ -104,24 +104,11 @@ def test_a_name_that_cannot_name_children_is_refused(tenant: Tenant, name: str) 
 
 
 def test_an_approval_cannot_be_changed(tenant: Tenant) -> None:
-    approval = {
-        "apiVersion": "microapps.dev/v1alpha1",
-        "kind": "Approval",
-        "metadata": {"name": "one", "namespace": tenant.name},
-        "spec": {
-            "microApp": "app",
-            "scope": "production",
-            "tier": "high",
-            "fingerprint": "0" * 64,
-            "approver": "alice",
-            "justification": "looked",
-        },
-    }
-    tenant.kubectl("create", "-f", "-", stdin=json.dumps(approval))
-    with pytest.raises(KubectlError, match="immutable"):
-        tenant.kubectl(
-            "patch", "approval", "one", "-n", tenant.name, "--type=merge", "-p", '{"spec":{"approver":"eve"}}'
-        )
+    tenant.kubectl("create", "-f", "-", stdin=json.dumps(approval(tenant)))
+    for change in ({"approver": "eve"}, {"decision": "Denied"}, {"approverGroups": ["others"]}):
+        patch = json.dumps({"spec": change})
+        with pytest.raises(KubectlError, match="immutable"):
+            tenant.kubectl("patch", "approval", "two", "-n", tenant.name, "--type=merge", "-p", patch)
 
 
 @pytest.mark.parametrize(
@@ -181,6 +168,14 @@ def test_what_the_api_server_adds_changes_nothing_for_the_model(tenant: Tenant) 
     assert parse(MicroApp, made).spec == parse(MicroApp, manifest).spec
 
 
+RULE = {
+    "rule": "MA-IMG-002",
+    "object": {"kind": "MicroApp", "name": "app"},
+    "compensatingControl": "it is scanned every day",
+}
+EXCEPTION = {"scope": "exception", "replicas": None, "exception": RULE}
+
+
 def approval(tenant: Tenant, **spec: Any) -> dict[str, Any]:
     return {
         "apiVersion": "microapps.dev/v1alpha1",
@@ -188,10 +183,12 @@ def approval(tenant: Tenant, **spec: Any) -> dict[str, Any]:
         "metadata": {"name": "two", "namespace": tenant.name},
         "spec": {
             "microApp": "app",
-            "scope": "production",
+            "scope": "release",
+            "replicas": 1,
             "tier": "high",
+            "tierGeneration": 1,
+            "policyDigest": "0" * 64,
             "fingerprint": "0" * 64,
-            "approver": "alice",
             "justification": "looked",
             **spec,
         },
@@ -206,9 +203,13 @@ def approval(tenant: Tenant, **spec: Any) -> dict[str, Any]:
         pytest.param({"expiresAt": "2026-02-31T00:00:00Z"}, "spec.expiresAt", id="no-such-day"),
         pytest.param({"expiresAt": "2026-12-01t00:00:00z"}, "spec.expiresAt", id="lower-case"),
         pytest.param({"fingerprint": "0" * 63}, "spec.fingerprint", id="short-fingerprint"),
-        pytest.param({"role": "owner"}, "spec.role", id="unknown-role"),
+        pytest.param({"decision": "Perhaps"}, "spec.decision", id="unknown-decision"),
         pytest.param({"scope": "egress"}, "endpoint is required", id="egress-without-endpoint"),
-        pytest.param({"endpoint": "api"}, "endpoint is required", id="endpoint-of-production"),
+        pytest.param({"endpoint": "api"}, "endpoint is required", id="endpoint-of-a-release"),
+        pytest.param({"replicas": None}, "replicas is required", id="release-of-any-size"),
+        pytest.param({"replicas": None, "scope": "secret"}, "secret is required", id="secret-without-name"),
+        pytest.param(EXCEPTION, "an exception ends", id="exception-for-ever"),
+        pytest.param(EXCEPTION | {"exception": {**RULE, "rule": "all"}}, "spec.exception.rule", id="no-rule"),
     ],
 )
 def test_an_approval_that_could_not_be_read_is_refused(tenant: Tenant, spec: dict[str, Any], path: str) -> None:
@@ -221,10 +222,8 @@ def test_an_expiry_to_come_is_shown(tenant: Tenant) -> None:
     """kubectl prints <invalid> for a column of type date that lies ahead."""
     tenant.kubectl("create", "-f", "-", stdin=json.dumps(approval(tenant, expiresAt="2099-12-01T00:00:00Z")))
     assert "2099-12-01T00:00:00Z" in tenant.kubectl("get", "mappr", "-n", tenant.name)
-    found = tenant.kubectl(
-        "get", "mappr", "--field-selector=spec.microApp=app,spec.scope=production", "-n", tenant.name
-    )
-    assert "alice" in found
+    found = tenant.kubectl("get", "mappr", "--field-selector=spec.microApp=app,spec.scope=release", "-n", tenant.name)
+    assert "release" in found
 
 
 def test_a_list_without_entries_may_be_null(tenant: Tenant) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hack import approve as approving
 from hack.lab.context import Cluster
 from hack.process import OperatorProcess
 from tests.component.conftest import Tenant
@@ -173,24 +174,10 @@ def test_an_app_that_outgrows_its_tier_keeps_running_what_it_ran(tenant: Tenant)
     assert "expense-helper@sha256:" in spec["template"]["spec"]["containers"][0]["image"]
 
 
-def approve(tenant: Tenant, name: str, approver: str, role: str, **spec: Any) -> None:
-    status = tenant.get("mapp", "app")["status"]
-    body = {
-        "apiVersion": "microapps.dev/v1alpha1",
-        "kind": "Approval",
-        "metadata": {"name": name, "namespace": tenant.name},
-        "spec": {
-            "microApp": "app",
-            "scope": "production",
-            "tier": "high",
-            "fingerprint": status["fingerprint"],
-            "approver": approver,
-            "role": role,
-            "justification": "looked at it",
-            **spec,
-        },
-    }
-    tenant.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+def approve(tenant: Tenant, name: str, approver: str, *groups: str, **spec: Any) -> None:
+    approving.approve(
+        tenant.kubectl, approving.build_approval(tenant.get("mapp", "app"), name, **spec), approver, *groups
+    )
 
 
 def test_the_gate_is_closed_until_it_is_approved_and_a_change_voids_that(tenant: Tenant) -> None:
@@ -200,8 +187,8 @@ def test_the_gate_is_closed_until_it_is_approved_and_a_change_voids_that(tenant:
     assert tenant.exists("networkpolicy", "default-deny", namespace)
     assert tenant.exists("quota", "tier-quota", namespace)
     assert not tenant.exists("deployment", "app", namespace)
-    approve(tenant, "one", "alice@example.com", "reviewer")
-    approve(tenant, "two", "carol@example.com", "security")
+    approve(tenant, "one", "alice@example.com")
+    approve(tenant, "two", "carol@example.com", approving.SECURITY)
     tenant.wait("app", "Ready")
     approved = tenant.get("mapp", "app")["status"]["approvedFingerprint"]
     tenant.patch("app", {"runtime": {"image": "registry.example.com/x@sha256:" + "f" * 64}})
@@ -210,6 +197,10 @@ def test_the_gate_is_closed_until_it_is_approved_and_a_change_voids_that(tenant:
     assert tenant.get("mapp", "app")["status"]["approvedFingerprint"] == approved
     image = tenant.get("deployment", "app", namespace)["spec"]["template"]["spec"]["containers"][0]["image"]
     assert image.endswith("a" * 64)
+    eventually(lambda: tenant.kubectl("get", "events", "-n", tenant.name).count("ApprovalVoided"), 2)
+    assert "Approval one does not count: what it was given for has changed since." in tenant.kubectl(
+        "get", "events", "-n", tenant.name
+    )
 
 
 def test_a_withdrawn_endpoint_approval_closes_the_endpoint(tenant: Tenant) -> None:
@@ -224,16 +215,7 @@ def test_a_withdrawn_endpoint_approval_closes_the_endpoint(tenant: Tenant) -> No
     eventually(lambda: tenant.reasons("app", "Approved"), ("False", "EgressApprovalPending"))
     assert not tenant.exists("networkpolicy", "allow-egress-api", namespace)
     wanted = tenant.condition("app", "Approved")[2].split("fingerprint ")[1].split(".")[0]
-    approve(
-        tenant,
-        "api",
-        "alice@example.com",
-        "reviewer",
-        tier="medium",
-        scope="egress",
-        endpoint="api",
-        fingerprint=wanted,
-    )
+    approve(tenant, "api", "alice@example.com", scope="egress", endpoint="api", fingerprint=wanted)
     tenant.wait("app", "Ready")
     assert tenant.exists("networkpolicy", "allow-egress-api", namespace)
     assert tenant.get("mapp", "app")["status"]["egress"][0]["approval"] == "api"

@@ -8,6 +8,12 @@ DIGEST = "sha256:" + "a" * 64
 IMAGE = f"registry.example.com/finance/expense-helper@{DIGEST}"
 
 
+EDITOR = "developer@example.com"
+"""Who wrote the sample."""
+POLICY = "d" * 64
+"""Digest of the policy bundle that approvals name."""
+
+
 def app_manifest(name: str = "expenses", namespace: str = "finance", **spec: Any) -> dict[str, Any]:
     """A MicroApp as a developer writes it; ``spec`` replaces top-level fields of the spec."""
     runtime = {"image": IMAGE, **spec.pop("runtime", {})}
@@ -29,6 +35,7 @@ def make_app(name: str = "expenses", namespace: str = "finance", *, generation: 
     """The same, parsed, as the API server would return it."""
     raw = app_manifest(name, namespace, **spec)
     raw["metadata"] |= {"uid": f"uid-{namespace}-{name}", "generation": generation, "resourceVersion": "1"}
+    raw["metadata"]["annotations"] = {"microapps.dev/editors": f"user:{EDITOR}"}
     return parse(MicroApp, raw)
 
 
@@ -59,7 +66,7 @@ def make_tier(name: str = "low", **spec: Any) -> RiskTier:
 
 
 def make_approval(app: MicroApp, fingerprint: str, approver: str, **spec: Any) -> Approval:
-    """An Approval of scope production for ``app``."""
+    """An Approval of scope release for ``app``; ``spec`` replaces fields, and None takes one away."""
     raw = {
         "metadata": {
             "name": f"by-{approver.split('@', maxsplit=1)[0]}",
@@ -68,10 +75,14 @@ def make_approval(app: MicroApp, fingerprint: str, approver: str, **spec: Any) -
         },
         "spec": {
             "microApp": app.metadata.name,
-            "scope": "production",
+            "scope": "release",
+            "replicas": 2 if spec.get("scope", "release") == "release" else None,
             "tier": app.spec.risk_tier,
+            "tierGeneration": 0,
+            "policyDigest": POLICY,
             "fingerprint": fingerprint,
             "approver": approver,
+            "approverIdentities": [f"user:{approver}"],
             "justification": "reviewed",
             **spec,
         },

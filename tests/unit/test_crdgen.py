@@ -280,7 +280,7 @@ def test_the_tiers_that_ship_have_the_figures_of_the_design(name: str) -> None:
     limits = (s.rank, q.cpu, q.memory, q.pods, q.storage, s.replicas_max, s.egress.max_endpoints)
     assert " ".join(map(str, (*limits, s.approvals.reviewers, *life, *days))) == TABLE[name]
     gates = (s.egress.connectors_only, s.egress.approval_required, s.egress.expiry_required)
-    people, classes = s.approvals.required_roles, s.runtime.hardened_class_names
+    people, classes = tuple(g.name for g in s.approvals.groups), s.runtime.hardened_class_names
     assert (len(s.classifications), *gates, people, classes) == GATES[name]
 
 

@@ -27,6 +27,7 @@ from microapp_operator.adapters.kubernetes.cluster import KubernetesCluster
 from microapp_operator.adapters.kubernetes.events import KubernetesEvents
 from microapp_operator.adapters.kubernetes.informer import Informer
 from microapp_operator.adapters.kubernetes.networks import discover_networks
+from microapp_operator.adapters.policies import Policies, PolicyFiles
 from microapp_operator.admission.process import Webhook, WebhookOptions
 from microapp_operator.admission.rotation import CertificateKeeper, FileCertificates, Place
 from microapp_operator.errors import OperatorError
@@ -63,6 +64,7 @@ class Operator:
     witness: Witness
     metrics: Metrics
     health: HealthServer
+    policies: Policies
 
     async def run(self) -> None:
         """Serve until a signal or the end of the feed: health first, then watches, then work; drain on the way out.
@@ -75,10 +77,12 @@ class Operator:
         feed = asyncio.create_task(self._feed(feed_may_end, stop), name="kopf")
         feed.add_done_callback(lambda _: stop.set())
         start = asyncio.create_task(self._start(), name="start")
+        current = asyncio.create_task(self.policies.keep_current(), name="policies")
         await stop.wait()
         log.info("stopping")
-        start.cancel()
-        await asyncio.gather(start, return_exceptions=True)
+        for task in (start, current):
+            task.cancel()
+        await asyncio.gather(start, current, return_exceptions=True)
         await self.engine.stop()
         await self.informer.stop()
         await self.events.stop()
@@ -113,8 +117,8 @@ class Operator:
         await kopf.run_tasks(tasks, ignored=asyncio.all_tasks() - set(tasks))
 
 
-async def build_operator(settings: Settings, *, host: str, port: int) -> Operator:
-    """Everything wired, nothing started. OperatorError when there are no credentials."""
+async def build_operator(settings: Settings, files: PolicyFiles, *, host: str, port: int) -> Operator:
+    """Everything wired, nothing started. OperatorError when there are no credentials, or the rules are no good."""
     metrics = Metrics(version=_version())
     configuration = await load_configuration(kubeconfig_from_environment(os.environ), None)
     client = KubernetesClient(configuration, in_flight=settings.writes_in_flight, on_request=metrics.requested)
@@ -123,12 +127,14 @@ async def build_operator(settings: Settings, *, host: str, port: int) -> Operato
     informer = Informer(client, on_restart=metrics.watch_restarted, inactivity=settings.watch_inactivity)
     cluster = KubernetesCluster(client, informer.record)
     events = KubernetesEvents(client, on_drop=metrics.event_dropped)
-    store = Store(reserved)
+    policies = Policies(files, map(str, reserved))
+    store = Store(reserved, policies.settings, policies.engine.digest)
     queue = WorkQueue(on_latency=metrics.queued)
     metrics.track_queue(lambda: len(queue))
     reporter = Reporter(cluster, events, store, metrics)
     services = Services(cluster, informer.cache, reporter, SystemClock(), informer.capabilities)
     engine = Engine(store, queue, Reconciler(store, queue, services), metrics, settings.workers)
+    policies.on_change = partial(_policies_changed, policies, engine)
     witness = Witness(engine, cluster, on_lag=metrics.watch_restarted)
     informer.on_child = engine.on_child
     informer.on_policy = lambda kind, raw, deleted: engine.on_policy(kind, raw, deleted=deleted)
@@ -140,7 +146,11 @@ async def build_operator(settings: Settings, *, host: str, port: int) -> Operato
         "feed": witness.complaint,
     }
     health = HealthServer(checks, metrics.registry, host=host, port=port)
-    return Operator(client, informer, events, engine, witness, metrics, health)
+    return Operator(client, informer, events, engine, witness, metrics, health, policies)
+
+
+def _policies_changed(policies: Policies, engine: Engine) -> None:
+    engine.on_policies(policies.settings, policies.engine.digest)
 
 
 def _stale_watches(informer: Informer, limit: float) -> str | None:
@@ -183,6 +193,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_webhook(commands.add_parser("webhook", help="answer admission reviews until stopped"))
     for command in commands.choices.values():
+        command.add_argument("--bundle", type=Path, help="policy bundle, watched, instead of the one that ships")
+        command.add_argument("--settings", type=Path, help="YAML file with the settings of the rules, watched as well")
         command.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
         command.add_argument("--log-format", default="json", choices=("json", "text"))
     return parser
@@ -192,8 +204,6 @@ def _add_webhook(webhook: argparse.ArgumentParser) -> None:
     webhook.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a pod of its own
     webhook.add_argument("--port", type=int, default=9443, help="HTTPS port of the reviews; 0 takes a free one")
     webhook.add_argument("--health-port", type=int, default=8080, help="port of /healthz, /readyz and /metrics")
-    webhook.add_argument("--bundle", type=Path, help="policy bundle to use and to watch, instead of the one that ships")
-    webhook.add_argument("--settings", type=Path, help="YAML file with the settings of the rules, watched as well")
     webhook.add_argument("--namespace", default="microapp-system", help="namespace of the certificates' Secret")
     webhook.add_argument("--secret", default="microapp-webhook-certificates", help="name of that Secret")
     webhook.add_argument("--configuration", default="microapps", help="name of the ValidatingWebhookConfiguration")
@@ -212,8 +222,7 @@ async def _webhook(arguments: argparse.Namespace) -> int:
         host=arguments.host,
         port=arguments.port,
         health_port=arguments.health_port,
-        bundle=arguments.bundle,
-        settings=arguments.settings,
+        policies=PolicyFiles(arguments.bundle, arguments.settings),
     )
     if (arguments.certificate is None) != (arguments.key is None):
         log.error("cannot_start", why="--certificate and --key are given together, or not at all.")
@@ -244,7 +253,8 @@ async def _run(arguments: argparse.Namespace) -> int:
         watch_stale=arguments.watch_stale,
     )
     try:
-        operator = await build_operator(settings, host=arguments.host, port=arguments.port)
+        files = PolicyFiles(arguments.bundle, arguments.settings)
+        operator = await build_operator(settings, files, host=arguments.host, port=arguments.port)
         await operator.run()
     except (OperatorError, ListenError) as error:
         log.error("cannot_start", why=str(error))

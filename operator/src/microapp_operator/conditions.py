@@ -36,6 +36,9 @@ def compute_status(old: MicroAppStatus, view: View, now: datetime) -> MicroAppSt
         namespace=view.namespace,
         fingerprint=decision.fingerprint if decision else None,
         approved_fingerprint=view.approved_fingerprint,
+        reviewed_fingerprint=view.reviewed_fingerprint,
+        policy_digest=decision.policy_digest or None if decision else None,
+        tier_generation=decision.tier.metadata.generation if decision else None,
         rendered_hash=view.rendered_hash,
         children_hash=view.children_hash,
         suggested_tier=view.suggested_tier,
@@ -186,7 +189,7 @@ def _approved(view: View) -> _Judgement:
     if view.decision is None:
         return _Judgement(kind, UNKNOWN, Reason.PROGRESSING, "Not judged: the spec or its tier can't be read.")
     verdict = view.decision.verdict
-    pending = verdict.production or verdict.endpoints
+    pending = verdict.production or verdict.endpoints or verdict.secrets
     if pending:
         held = " The last accepted revision keeps running." if view.held else ""
         return _Judgement(kind, FALSE, pending[0].reason, _join(pending) + held)

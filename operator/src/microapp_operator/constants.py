@@ -29,6 +29,13 @@ LABEL_PROFILE: Final = f"{GROUP}/profile"
 ANNOTATION_APPLIED_HASH: Final = f"{GROUP}/applied-hash"
 """SHA-256 of the manifest as rendered; says what a child was last applied from."""
 
+ANNOTATION_EDITORS: Final = f"{GROUP}/editors"
+"""Identities of all who edited a MicroApp since it was last approved, one a line; stamped by admission."""
+ANNOTATION_ATTESTATION: Final = f"{GROUP}/attestation"
+"""JSON Web Tokens (RFC 7519) by which a pipeline says who asked for the content it applies; white space between."""
+EXTRA_PERSON: Final = f"{GROUP}/person"
+"""Key of userInfo.extra under which the cluster's authentication names the person behind an account."""
+
 POD_SECURITY_VERSION: Final = "v1.36"
 """Pod Security Standards version pinned in the namespace labels (KEP-2579)."""
 

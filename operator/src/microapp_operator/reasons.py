@@ -52,6 +52,8 @@ class Reason(StrEnum):
     # waiting for a person
     APPROVAL_PENDING = "ApprovalPending"
     EGRESS_APPROVAL_PENDING = "EgressApprovalPending"
+    SECRET_APPROVAL_PENDING = "SecretApprovalPending"  # noqa: S105 - a reason, not a secret
+    APPROVAL_DENIED = "ApprovalDenied"
     # nothing will change without a person
     INVALID_SPEC = "InvalidSpec"
     RISK_TIER_NOT_FOUND = "RiskTierNotFound"
@@ -80,6 +82,7 @@ class Reason(StrEnum):
     # Events only
     DRIFT_REPAIRED = "DriftRepaired"
     CHILD_DELETED = "ChildDeleted"
+    APPROVAL_VOIDED = "ApprovalVoided"
     NAMESPACE_CREATED = "NamespaceCreated"
     DELETED = "Deleted"
 
@@ -109,10 +112,17 @@ REMEDIES: dict[Reason, str] = {
     Reason.NAMESPACE_TERMINATING: "Wait until the old namespace is gone; look for finalizers in it if it lasts.",
     Reason.HELD: "Resolve what Approved or Stalled names; until then the last accepted revision runs.",
     Reason.APPROVAL_PENDING: (
-        "Ask the reviewers named in the message to create an Approval with scope production and this fingerprint."
+        "Ask reviewers to create an Approval with scope release, this fingerprint, and policyDigest and "
+        "tierGeneration as in status."
     ),
     Reason.EGRESS_APPROVAL_PENDING: (
         "Ask a reviewer to create an Approval with scope egress for each endpoint named in the message."
+    ),
+    Reason.SECRET_APPROVAL_PENDING: (
+        "Ask a reviewer to create an Approval with scope secret for each secret named in the message."
+    ),
+    Reason.APPROVAL_DENIED: (
+        "Change what was objected to, or ask the reviewer named in the message to delete their denial."
     ),
     Reason.INVALID_SPEC: "Correct the field named in the message and apply the MicroApp again.",
     Reason.RISK_TIER_NOT_FOUND: ("Set spec.riskTier to the name of an existing RiskTier (`kubectl get risktiers`)."),
@@ -149,6 +159,7 @@ REMEDIES: dict[Reason, str] = {
     ),
     Reason.DRIFT_REPAIRED: "Change the MicroApp instead; the operator owns its children.",
     Reason.CHILD_DELETED: "Change the MicroApp instead; the operator owns its children.",
+    Reason.APPROVAL_VOIDED: "Ask for a new Approval; until then the last accepted revision runs.",
     Reason.NAMESPACE_CREATED: "",
     Reason.DELETED: "",
 }

@@ -45,6 +45,7 @@ class View:
     held: bool = False
     workload: Workload | None = None
     approved_fingerprint: str | None = None
+    reviewed_fingerprint: str | None = None
     rendered_hash: str | None = None
     children_hash: str | None = None
     suggested_tier: str | None = None
@@ -55,7 +56,7 @@ def compute_steps(view: View, *, ready: bool) -> tuple[Step, ...]:
     decision = view.decision
     production = decision is not None and decision.app.spec.stage is Stage.PRODUCTION
     within = decision is not None and not decision.blocked
-    approved = decision is not None and not (decision.verdict.production or decision.verdict.endpoints)
+    approved = decision is not None and not decision.verdict.pending
     connected = decision is not None and all(d.status.state == "Enforced" for d in decision.egress)
     running = view.workload is not None and view.workload.reason is Reason.AVAILABLE
     reached = (

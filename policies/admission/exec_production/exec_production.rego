@@ -9,6 +9,7 @@
 #   severity: high
 #   tiers: [low, medium, high]
 #   kinds: [Exec, Pod]
+#   standing: false
 package microapps.rules.exec_production
 
 import data.microapps.lib.request

@@ -9,6 +9,7 @@
 #   severity: high
 #   tiers: [low, medium, high]
 #   kinds: [MicroApp, Other]
+#   standing: false
 package microapps.rules.gitops_only
 
 import data.microapps.lib.request

@@ -9,6 +9,8 @@
 #   severity: critical
 #   tiers: [low, medium, high]
 #   kinds: [Pod, NetworkPolicy, RoleBinding, Service, ServiceAccount, Other]
+#   standing: false
+#   exceptions: false
 package microapps.rules.guard_children
 
 import data.microapps.lib.request

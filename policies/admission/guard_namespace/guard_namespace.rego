@@ -10,6 +10,7 @@
 #   tiers: [low, medium, high]
 #   kinds: [Namespace, Other]
 #   exceptions: false
+#   standing: false
 package microapps.rules.guard_namespace
 
 import data.microapps.lib.request

@@ -10,6 +10,7 @@
 #   tiers: [low, medium, high]
 #   kinds: [MicroApp, Other]
 #   exceptions: false
+#   standing: false
 package microapps.rules.guard_status
 
 import data.microapps.lib.request

@@ -9,6 +9,7 @@
 #   severity: high
 #   tiers: [medium, high]
 #   kinds: [Pod, MicroApp]
+#   exceptions: false
 package microapps.rules.image_digest
 
 import data.microapps.lib.images

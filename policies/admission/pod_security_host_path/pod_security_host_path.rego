@@ -9,6 +9,7 @@
 #   severity: critical
 #   tiers: [low, medium, high]
 #   kinds: [Pod]
+#   exceptions: false
 package microapps.rules.pod_security_host_path
 
 import data.microapps.lib.pod

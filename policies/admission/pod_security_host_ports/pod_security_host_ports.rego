@@ -9,6 +9,7 @@
 #   severity: high
 #   tiers: [low, medium, high]
 #   kinds: [Pod]
+#   exceptions: false
 package microapps.rules.pod_security_host_ports
 
 import data.microapps.lib.pod

@@ -9,6 +9,7 @@
 #   severity: medium
 #   tiers: [low, medium, high]
 #   kinds: [Pod]
+#   exceptions: false
 package microapps.rules.pod_security_host_probes
 
 import data.microapps.lib.pod

@@ -9,6 +9,7 @@
 #   severity: high
 #   tiers: [low, medium, high]
 #   kinds: [Pod]
+#   exceptions: false
 package microapps.rules.pod_security_run_as_non_root
 
 import data.microapps.lib.pod

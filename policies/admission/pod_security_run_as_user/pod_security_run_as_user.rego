@@ -9,6 +9,7 @@
 #   severity: high
 #   tiers: [low, medium, high]
 #   kinds: [Pod]
+#   exceptions: false
 package microapps.rules.pod_security_run_as_user
 
 import data.microapps.lib.pod_security

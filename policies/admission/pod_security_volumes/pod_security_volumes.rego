@@ -9,6 +9,7 @@
 #   severity: medium
 #   tiers: [low, medium, high]
 #   kinds: [Pod]
+#   exceptions: false
 package microapps.rules.pod_security_volumes
 
 import data.microapps.lib.pod

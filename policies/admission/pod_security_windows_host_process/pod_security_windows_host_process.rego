@@ -9,6 +9,7 @@
 #   severity: critical
 #   tiers: [low, medium, high]
 #   kinds: [Pod]
+#   exceptions: false
 package microapps.rules.pod_security_windows_host_process
 
 import data.microapps.lib.pod_security

@@ -9,6 +9,7 @@
 #   severity: high
 #   tiers: [low, medium, high]
 #   kinds: [MicroApp]
+#   standing: false
 package microapps.rules.tier_lowered
 
 import data.microapps.lib.app

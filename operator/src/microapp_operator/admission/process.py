@@ -4,26 +4,23 @@ import asyncio
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 
 import structlog
 
 from microapp_operator.adapters.http import Check, HealthServer
 from microapp_operator.adapters.kubernetes.client import KubernetesClient
 from microapp_operator.adapters.kubernetes.networks import discover_networks
-from microapp_operator.adapters.rego import RegoEngine, packaged_bundle
+from microapp_operator.adapters.policies import Policies, PolicyFiles
 from microapp_operator.admission.feed import Feed
 from microapp_operator.admission.judge import Judge
 from microapp_operator.admission.metrics import WebhookMetrics
 from microapp_operator.admission.rotation import Certificates, keep_fresh
 from microapp_operator.admission.server import WebhookServer
-from microapp_operator.errors import InvalidSpec, PolicyFailure, Transient
+from microapp_operator.errors import Transient
 from microapp_operator.policy.context import Knowledge
-from microapp_operator.policy.settings import PolicySettings, read_settings
 
 log = structlog.get_logger(__name__)
-_LOOK_EVERY = 2.0
-"""Seconds between two looks at the bundle and settings files."""
 _WATCH_STALE = 150.0
 
 
@@ -31,14 +28,13 @@ _WATCH_STALE = 150.0
 class WebhookOptions:
     """host, port: of the webhook. health_port: of /healthz, /readyz and /metrics, on the same host.
 
-    bundle, settings: files that are looked at again while it runs; None for what ships.
+    policies: files that are looked at again while it runs.
     """
 
     host: str = "0.0.0.0"  # noqa: S104 - a server in a pod of its own
     port: int = 9443
     health_port: int = 8080
-    bundle: Path | None = None
-    settings: Path | None = None
+    policies: PolicyFiles = field(default_factory=PolicyFiles)
 
 
 @dataclass(slots=True)
@@ -50,17 +46,18 @@ class Webhook:
     options: WebhookOptions
     metrics: WebhookMetrics = field(default_factory=WebhookMetrics)
     _started: bool = False
-    _reserved: tuple[str, ...] = ()
 
     async def run(self) -> None:
         """Serve until a signal. PolicyFailure or InvalidSpec when bundle or settings can't be used, ListenError."""
-        engine = RegoEngine(self._bundle())
-        self._reserved = tuple(str(n) for n in await discover_networks(self.client))
-        known = Knowledge.under(self._settings())
-        self.metrics.bundle(engine.digest)
+        reserved = [str(n) for n in await discover_networks(self.client)]
+        policies = Policies(self.options.policies, reserved)
+        known = Knowledge.under(policies.settings)
+        policies.on_change = partial(self._changed, policies, known)
+        policies.on_refused = self.metrics.bundle_refused
+        self._changed(policies, known)
         self.metrics.track_certificate(lambda: self.certificates.ends)
         feed = Feed(self.client, known, self.metrics.watch_restarted)
-        judge = Judge(engine, known, feed.ensure_namespace)
+        judge = Judge(policies.engine, known, feed.ensure_namespace)
         judge.on_review, judge.on_denial = self.metrics.reviewed, self.metrics.denied
         server = WebhookServer(judge, self.certificates, host=self.options.host, port=self.options.port)
         health = HealthServer(
@@ -68,7 +65,7 @@ class Webhook:
             self.metrics.registry,
             host=self.options.host,
             port=self.options.health_port,
-            facts={"bundle": lambda: engine.digest},
+            facts={"bundle": lambda: policies.engine.digest},
         )
         await health.start()
         await self._refresh_until_served()
@@ -77,7 +74,7 @@ class Webhook:
         self._started = True
         loops = [
             asyncio.create_task(keep_fresh(self.certificates), name="certificates"),
-            asyncio.create_task(self._keep_current(engine, known), name="policies"),
+            asyncio.create_task(policies.keep_current(), name="policies"),
         ]
         await _signalled()
         self._started = False
@@ -89,7 +86,11 @@ class Webhook:
         await feed.stop()
         await health.stop()
         await self.client.close()
-        engine.close()
+        policies.close()
+
+    def _changed(self, policies: Policies, known: Knowledge) -> None:
+        known.settings = policies.settings.document()
+        self.metrics.bundle(policies.engine.digest)
 
     async def _refresh_until_served(self) -> None:
         """A webhook without a certificate answers nobody: wait for the API server to have one stored."""
@@ -106,36 +107,6 @@ class Webhook:
             "watches": lambda: _stale(feed),
             "certificate": lambda: None if self.certificates.ends else "there is none yet",
         }
-
-    def _bundle(self) -> bytes:
-        if self.options.bundle is None:
-            return packaged_bundle()
-        try:
-            return self.options.bundle.read_bytes()
-        except OSError as error:
-            raise PolicyFailure(f"the policy bundle {self.options.bundle} can't be read: {error}.") from error
-
-    def _settings(self) -> PolicySettings:
-        settings = read_settings(self.options.settings) if self.options.settings else PolicySettings()
-        reserved = tuple(dict.fromkeys((*settings.reserved_networks, *self._reserved)))
-        return settings.model_copy(update={"reserved_networks": reserved})
-
-    async def _keep_current(self, engine: RegoEngine, known: Knowledge) -> None:
-        """Take changed files into force; one that is no good is refused, and the old one stays."""
-        refused = ""
-        while True:
-            await asyncio.sleep(_LOOK_EVERY)
-            try:
-                if await asyncio.to_thread(engine.reload, self._bundle()):
-                    self.metrics.bundle(engine.digest)
-                    log.info("bundle_loaded", digest=engine.digest)
-                known.settings = self._settings().document()
-                refused = ""
-            except (PolicyFailure, InvalidSpec) as error:
-                if str(error) != refused:
-                    self.metrics.bundle_refused()
-                    log.error("policies_refused", why=error.finding.message, path=error.finding.path)
-                refused = str(error)
 
 
 def _stale(feed: Feed) -> str | None:

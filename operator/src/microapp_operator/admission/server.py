@@ -1,5 +1,7 @@
 """The webhook's HTTPS port: ``POST /validate``, bounded in size and in what it takes."""
 
+import asyncio
+
 import structlog
 from aiohttp import web
 
@@ -10,6 +12,8 @@ from microapp_operator.admission.rotation import Certificates
 log = structlog.get_logger(__name__)
 BODY_MAX = 8 * 2**20
 """Bytes of one review: etcd takes objects of 1.5 MiB, the API server requests of 3, and an update holds two."""
+_BODY_WITHIN = 10.0
+"""Seconds a client has to send its body; the API server gives up on us after three."""
 _JSON = "application/json"
 
 
@@ -25,7 +29,9 @@ class WebhookServer:
         """Listen; returns the port. ListenError when it can't be had."""
         application = web.Application(client_max_size=BODY_MAX)
         application.router.add_post("/validate", self._validate)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=5.0, keepalive_timeout=120.0)
+        runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=5.0, keepalive_timeout=120.0, auto_decompress=False
+        )
         await runner.setup()
         try:
             await web.TCPSite(runner, self._host, self._port, ssl_context=self._certificates.context).start()
@@ -46,7 +52,15 @@ class WebhookServer:
     async def _validate(self, request: web.Request) -> web.Response:
         if request.content_type != _JSON:
             return web.Response(status=415, text=f"the content type must be {_JSON}, not {request.content_type}.\n")
-        body = await request.read()  # aiohttp answers 413 beyond BODY_MAX
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            return web.Response(status=415, text="a compressed body is not taken.\n")
+        try:
+            async with asyncio.timeout(_BODY_WITHIN):
+                body = await request.read()  # aiohttp answers 413 beyond BODY_MAX
+        except TimeoutError:
+            return web.Response(status=408, text=f"the body did not come within {_BODY_WITHIN:g} s.\n")
+        except web.RequestPayloadError as error:
+            return web.Response(status=400, text=f"the body can't be read: {error}.\n")
         answer = await self._judge.answer(body)
         kind = _JSON if answer.status == 200 else "text/plain"
         return web.Response(status=answer.status, body=answer.body, content_type=kind)

@@ -1,7 +1,7 @@
 """One decision per app: is it within its tier, approved, runnable here; and if so, what to render."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from microapp_operator.constants import RENDERER_VERSION
@@ -9,23 +9,26 @@ from microapp_operator.decide.egress import EgressDecision, resolve_egress
 from microapp_operator.decide.limits import LimitInput, evaluate_limits
 from microapp_operator.decide.runtime import resolve_runtime
 from microapp_operator.desired.context import RenderContext, RuntimeChoice
-from microapp_operator.gates import ApprovalVerdict, compute_fingerprint, evaluate_approvals
+from microapp_operator.gates import ApprovalVerdict, GateInput, compute_fingerprint, evaluate_approvals
 from microapp_operator.model import Approval, Connector, MicroApp, RiskTier
 from microapp_operator.model.canonical import digest
 from microapp_operator.model.microapp import MicroAppSpec
+from microapp_operator.policy.settings import PolicySettings
 from microapp_operator.reasons import Finding
 from microapp_operator.settings import Capabilities, Network
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the cluster holds besides the app."""
+    """What the cluster holds besides the app, and what the admins set. policy_digest: of the bundle in force."""
 
     tiers: Mapping[str, RiskTier]
     connectors: Mapping[str, Connector]
     approvals: Sequence[Approval]
     capabilities: Capabilities
     reserved: tuple[Network, ...]
+    settings: PolicySettings = field(default_factory=PolicySettings)
+    policy_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Decision:
     app: MicroApp
     tier: RiskTier
     fingerprint: str
+    policy_digest: str
     blocked: tuple[Finding, ...]
     verdict: ApprovalVerdict
     egress: tuple[EgressDecision, ...]
@@ -75,12 +79,14 @@ class Decision:
 def evaluate(app: MicroApp, tier: RiskTier, around: Surroundings, now: datetime) -> Decision:
     """Decide for ``app`` in ``tier``."""
     given = LimitInput(app=app, tier=tier, connectors=around.connectors, reserved=around.reserved)
-    verdict = evaluate_approvals(app, tier, around.approvals, now)
+    gate = GateInput(app, tier, around.approvals, around.settings, around.policy_digest)
+    verdict = evaluate_approvals(gate, now)
     runtime = resolve_runtime(app, tier, around.capabilities)
     return Decision(
         app=app,
         tier=tier,
         fingerprint=compute_fingerprint(app),
+        policy_digest=around.policy_digest,
         blocked=evaluate_limits(given),
         verdict=verdict,
         egress=resolve_egress(given, verdict),

@@ -3,18 +3,19 @@
 Raw dicts stop at ``parse``. Must not import anything above errors.
 """
 
-from microapp_operator.model.approval import Approval, ApprovalScope, ReviewerRole
+from microapp_operator.model.approval import Approval, ApprovalDecision, ApprovalScope
 from microapp_operator.model.common import Classification, Manifest, ObjectMeta
 from microapp_operator.model.connector import Connector
-from microapp_operator.model.microapp import MicroApp, Profile, Stage
+from microapp_operator.model.microapp import MicroApp, Profile, SecretRequest, Stage
 from microapp_operator.model.parse import parse
 from microapp_operator.model.status import Condition, EgressStatus, MicroAppStatus
 from microapp_operator.model.tenant import Tenant
-from microapp_operator.model.tier import RiskTier
+from microapp_operator.model.tier import ReviewerGroup, RiskTier, VoidingChange
 from microapp_operator.model.traffic import EgressEndpoint
 
 __all__ = [
     "Approval",
+    "ApprovalDecision",
     "ApprovalScope",
     "Classification",
     "Condition",
@@ -26,9 +27,11 @@ __all__ = [
     "MicroAppStatus",
     "ObjectMeta",
     "Profile",
-    "ReviewerRole",
+    "ReviewerGroup",
     "RiskTier",
+    "SecretRequest",
     "Stage",
     "Tenant",
+    "VoidingChange",
     "parse",
 ]

@@ -5,6 +5,7 @@ beside the field it guards.
 """
 
 import ipaddress
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -142,3 +143,4 @@ class ObjectMeta(BaseModel):
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
     finalizers: tuple[str, ...] = ()
+    annotations: Annotated[Mapping[str, str], BeforeValidator(lambda value: value or {})] = Field(default_factory=dict)

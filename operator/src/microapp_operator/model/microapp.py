@@ -1,7 +1,7 @@
 """MicroApp: what a developer declares. Field descriptions are the text of ``kubectl explain``."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -178,6 +178,13 @@ class Volume(Model):
         str,
         Field(pattern=r"^/[A-Za-z0-9._/-]+$", max_length=256, description="Absolute path in the container."),
     ]
+
+
+NOT_RISK: Final = ("description", "owner.contact", "runtime.replicas", "suspend")
+"""Fields of the spec that stay out of its fingerprint: none of them changes what the app can do.
+
+Replicas are bounded by each Approval instead, so that fewer need no new one and more do.
+"""
 
 
 class MicroAppSpec(Model):

@@ -65,6 +65,16 @@ class MicroAppStatus(Model):
         str | None,
         Field(max_length=64, description="Fingerprint of the revision that was last accepted and runs."),
     ] = None
+    reviewed_fingerprint: Annotated[
+        str | None,
+        Field(max_length=64, description="Fingerprint of the revision people last approved, where the tier asks them."),
+    ] = None
+    policy_digest: Annotated[
+        str | None, Field(max_length=64, description="Policy bundle the app was last judged by; approvals name it.")
+    ] = None
+    tier_generation: Annotated[
+        int | None, Field(description="metadata.generation of the RiskTier it was judged by; approvals name it.")
+    ] = None
     rendered_hash: Annotated[
         str | None, Field(max_length=64, description="Digest of all inputs of the last complete pass.")
     ] = None

@@ -1,10 +1,10 @@
 """RiskTier: the only source of what an app of that tier may have, and what it must show."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
-from microapp_operator.model.approval import ReviewerRole
 from microapp_operator.model.common import (
     ATOMIC,
     SET,
@@ -14,6 +14,7 @@ from microapp_operator.model.common import (
     Model,
     ObjectMeta,
     Quantity,
+    list_map,
 )
 
 
@@ -42,15 +43,55 @@ class TierEgress(Model):
     expiry_required: Annotated[bool, Field(description="True: that Approval must have an expiry.")] = False
 
 
+class TierSecrets(Model):
+    """What apps of the tier may read."""
+
+    approval_required: Annotated[bool, Field(description="True: in production each secret waits for an Approval.")] = (
+        False
+    )
+
+
+class ReviewerGroup(Model):
+    """A group of people of whom somebody must have approved."""
+
+    name: Annotated[Label, Field(description="What the group is called in messages, for example security.")]
+    groups: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=253)], ...],
+        Field(
+            min_length=1,
+            max_length=16,
+            description="Groups as the API server knows them; a member of any of them counts.",
+            json_schema_extra=SET,
+        ),
+    ]
+    reviewers: Annotated[int, Field(ge=1, le=10, description="How many of its members are needed.")] = 1
+
+
+class VoidingChange(StrEnum):
+    """A change around the app after which its approvals no longer hold."""
+
+    POLICY = "Policy"
+    TIER = "Tier"
+
+
 class TierApprovals(Model):
     """Approvals before production."""
 
     reviewers: Annotated[int, Field(ge=0, le=10, description="Number of different approvers.")] = 0
-    required_roles: Annotated[
-        tuple[ReviewerRole, ...],
+    groups: Annotated[
+        tuple[ReviewerGroup, ...],
         Field(
             max_length=4,
-            description="Roles of which at least one approver each is needed.",
+            description="Groups of which some of these approvers must be members.",
+            json_schema_extra=list_map("name"),
+        ),
+    ] = ()
+    void_on: Annotated[
+        tuple[VoidingChange, ...],
+        Field(
+            max_length=2,
+            description="Policy: a new policy bundle voids approvals. Tier: a change of this RiskTier does. "
+            "Neither when empty, so that a policy update doesn't stop a fleet.",
             json_schema_extra=SET,
         ),
     ] = ()
@@ -101,6 +142,7 @@ class RiskTierSpec(Model):
         Field(min_length=1, max_length=4, description="Data classifications allowed.", json_schema_extra=SET),
     ]
     egress: Annotated[TierEgress, Field(description="What apps may reach.")]
+    secrets: Annotated[TierSecrets, Field(description="What apps may read.")] = TierSecrets()
     approvals: Annotated[TierApprovals, Field(description="Approvals before production.")] = TierApprovals()
     runtime: Annotated[TierRuntime, Field(description="RuntimeClasses.")] = TierRuntime()
     credentials: Annotated[TierCredentials, Field(description="Lifetime of credentials.")]

@@ -36,6 +36,7 @@ class Rule(BaseModel):
     what: one sentence with placeholders in braces, which are fields of the violation.
     tiers: where it denies before production; in production, and in tiers the rule doesn't know, it always denies.
     effect: warn for a rule that never denies. exceptions: False for a rule no Approval can suspend.
+    standing: False for a rule about the request (who asks, what changes), which an object as it stands can't break.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +51,7 @@ class Rule(BaseModel):
     tiers: tuple[str, ...]
     effect: Effect = Effect.DENY
     exceptions: bool = True
+    standing: bool = True
 
     def effect_in(self, tier: str, *, production: bool) -> Effect:
         """Whether a violation denies in ``tier`` (empty outside of apps)."""

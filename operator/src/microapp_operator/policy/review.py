@@ -1,19 +1,24 @@
 """An AdmissionReview (admission.k8s.io/v1) in, a response out. Pure; nothing malformed is ever allowed."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from microapp_operator.errors import InvalidSpec
+from microapp_operator.model.common import DNS_LABEL
 from microapp_operator.policy.groups import group_of
-from microapp_operator.policy.verdict import Verdict
+from microapp_operator.policy.verdict import Verdict, Violation
 
 REVIEW_VERSION: Final = "admission.k8s.io/v1"
 _OPERATIONS: Final = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
 _IDS_MAX: Final = 64
 """Rule ids in one audit annotation."""
+_QUOTED_MAX: Final = 200
+"""Violations put into words in one answer: an object of a hundred kilobytes can hold tens of thousands."""
+_NAMESPACE: Final = re.compile(DNS_LABEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +57,19 @@ def parse_review(body: bytes) -> Review:
     if not isinstance(document, dict) or document.get("kind") != "AdmissionReview":
         raise InvalidSpec(path="kind", message="the body is no AdmissionReview.")
     if document.get("apiVersion") != REVIEW_VERSION:
-        raise InvalidSpec(path="apiVersion", message=f"{document.get('apiVersion')!r} is not {REVIEW_VERSION}.")
+        raise InvalidSpec(path="apiVersion", message=f"must be {REVIEW_VERSION}.")
     request = document.get("request")
     if not isinstance(request, dict):
         raise InvalidSpec(path="request", message="there is no request.")
     _require(request, "uid", str)
     _require(request, "operation", str)
-    _require(request, "userInfo", dict)
     _require(_require(request, "kind", dict), "kind", str, "request.kind.kind")
     if request["operation"] not in _OPERATIONS:
-        raise InvalidSpec(path="request.operation", message=f"{request['operation']!r} is no operation.")
+        raise InvalidSpec(path="request.operation", message="must be one of CREATE, UPDATE, DELETE and CONNECT.")
+    _check_place(request)
+    _check_user(_require(request, "userInfo", dict))
     for name in ("object", "oldObject"):
-        if request.get(name) is not None and not isinstance(request[name], dict):
-            raise InvalidSpec(path=f"request.{name}", message="must be an object or null.")
+        _check_object(f"request.{name}", _optional(request, name, dict))
     return Review({**request, "object": _lean(request.get("object")), "oldObject": _lean(request.get("oldObject"))})
 
 
@@ -80,11 +85,11 @@ def build_response(review: Review, verdict: Verdict, digest: str) -> bytes:
             "status": "Failure",
             "code": 403,
             "reason": "Forbidden",
-            "message": verdict.message(),
+            "message": _message(verdict),
             "details": {
                 "kind": review.kind,
                 "name": review.request.get("name") or "",
-                "causes": [{"reason": v.rule.id, "field": v.path, "message": v.text()} for v in verdict.denied],
+                "causes": [{"reason": v.rule.id, "field": v.path, "message": v.text()} for v in _quoted(verdict)],
             },
         }
     warnings = verdict.warnings()
@@ -101,11 +106,66 @@ def build_refusal(uid: str, message: str) -> bytes:
     return orjson.dumps({"apiVersion": REVIEW_VERSION, "kind": "AdmissionReview", "response": response})
 
 
+def _quoted(verdict: Verdict) -> tuple[Violation, ...]:
+    """The denials that are put into words: the first of every rule, then the others, as many as fit."""
+    if len(verdict.denied) <= _QUOTED_MAX:
+        return verdict.denied
+    first = {v.rule.id: v for v in reversed(verdict.denied)}
+    rest = [v for v in verdict.denied if v is not first[v.rule.id]]
+    return (*first.values(), *rest)[:_QUOTED_MAX]
+
+
+def _message(verdict: Verdict) -> str:
+    left = len(verdict.denied) - _QUOTED_MAX
+    message = Verdict(denied=_quoted(verdict)).message()
+    return f"{message}\nAnd {left} more violations of the same rules." if left > 0 else message
+
+
 def _require(parent: Mapping[str, Any], name: str, kind: type, path: str = "") -> Any:
     value = parent.get(name)
     if not isinstance(value, kind) or not value:
         raise InvalidSpec(path=path or f"request.{name}", message=f"is missing or no {kind.__name__}.")
     return value
+
+
+def _optional(parent: Mapping[str, Any], name: str, kind: type, path: str = "request.") -> Any:
+    value = parent.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise InvalidSpec(path=f"{path}{name}", message=f"must be absent, null or a {kind.__name__}.")
+    return value
+
+
+def _check_place(request: Mapping[str, Any]) -> None:
+    """Names are quoted in answers, and the namespace's becomes part of an address of the API server."""
+    _optional(request, "name", str)
+    _optional(request, "subResource", str)
+    namespace = _optional(request, "namespace", str)
+    if namespace and (len(namespace) > 63 or not _NAMESPACE.fullmatch(namespace)):
+        raise InvalidSpec(path="request.namespace", message=f"{namespace[:63]!r} is no name of a namespace.")
+
+
+def _check_user(user: Mapping[str, Any]) -> None:
+    """authentication.k8s.io/v1 UserInfo."""
+    path = "request.userInfo."
+    _optional(user, "username", str, path)
+    _optional(user, "uid", str, path)
+    _check_texts(f"{path}groups", _optional(user, "groups", list, path) or ())
+    extra = _optional(user, "extra", dict, path) or {}
+    for name in extra:
+        _check_texts(f"{path}extra.{name}", _optional(extra, name, list, f"{path}extra.") or ())
+
+
+def _check_object(path: str, subject: Mapping[str, Any] | None) -> None:
+    """What every rule takes for granted of every object."""
+    metadata = _optional(subject or {}, "metadata", dict, f"{path}.") or {}
+    for name in ("labels", "annotations"):
+        values = _optional(metadata, name, dict, f"{path}.metadata.") or {}
+        _check_texts(f"{path}.metadata.{name}", values.values())
+
+
+def _check_texts(path: str, values: Iterable[Any]) -> None:
+    if not all(isinstance(value, str) for value in values):
+        raise InvalidSpec(path=path, message="must hold texts only.")
 
 
 def _lean(subject: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -60,6 +60,8 @@ class Converger:
         around = self._store.surroundings(app.metadata.namespace, self._services.capabilities())
         draft.decision = declared = self._decide(app, around)
         draft.suggested_tier = suggest_tier(app, around)
+        if declared.verdict.reviewed:
+            draft.reviewed_fingerprint = declared.fingerprint
         namespace = self._services.children.namespace(namespace_name(app.metadata.namespace, app.metadata.name))
         if namespace is not None and not owns_namespace(app, namespace):
             raise _not_ours(app, namespace.ref.name)

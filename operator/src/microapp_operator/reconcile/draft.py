@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from microapp_operator.decide.decision import Decision
+from microapp_operator.gates import Voided
 from microapp_operator.model import MicroApp
 from microapp_operator.model.status import NamespaceStatus
 from microapp_operator.reasons import Finding
@@ -26,10 +27,15 @@ class Draft:
     guarded: bool = False
     workload: Workload | None = None
     approved_fingerprint: str | None = None
+    reviewed_fingerprint: str | None = None
     rendered_hash: str | None = None
     children_hash: str | None = None
     suggested_tier: str | None = None
     skipped: bool = False
+
+    def voided(self) -> tuple[Voided, ...]:
+        """The approvals that don't hold for what is declared."""
+        return self.decision.verdict.voided if self.decision else ()
 
     def view(self) -> View:
         """The draft, frozen."""
@@ -43,6 +49,7 @@ class Draft:
             held=self.effective is not None and self.effective is not self.decision,
             workload=self.workload,
             approved_fingerprint=self.approved_fingerprint,
+            reviewed_fingerprint=self.reviewed_fingerprint,
             rendered_hash=self.rendered_hash,
             children_hash=self.children_hash,
             suggested_tier=self.suggested_tier,
@@ -56,5 +63,6 @@ def draft_from(app: MicroApp) -> Draft:
         app=app,
         namespace=status.namespace,
         approved_fingerprint=status.approved_fingerprint,
+        reviewed_fingerprint=status.reviewed_fingerprint,
         suggested_tier=status.suggested_tier,
     )

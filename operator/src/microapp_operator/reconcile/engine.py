@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from microapp_operator.model import Manifest
+from microapp_operator.policy.settings import PolicySettings
 from microapp_operator.ports import URGENCY, Observed
 from microapp_operator.reconcile.queue import Key, Priority, WorkQueue
 from microapp_operator.reconcile.reconciler import Reconciler
@@ -48,6 +49,11 @@ class Engine:
         else:
             self.store.put_policy(kind, raw)
         self._fan_out(self.store.keys_concerned(kind, raw))
+
+    def on_policies(self, settings: PolicySettings, digest: str) -> None:
+        """Other rules or settings are in force: all apps are judged anew."""
+        self.store.settings, self.store.policy_digest = settings, digest
+        self._fan_out(self.store.keys())
 
     def on_child(self, before: Observed | None, after: Observed | None) -> None:
         """A namespace, or something in a governed one, changed behind our back or reports progress."""

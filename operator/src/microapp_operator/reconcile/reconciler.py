@@ -85,7 +85,7 @@ class Reconciler:
         app = draft.app
         status = compute_status(app.status, draft.view(), self._services.clock.now())
         try:
-            await self._services.reporter.publish(app, status)
+            await self._services.reporter.publish(app, status, draft.voided())
         except Gone:
             return self._gone(key, draft)
         except Transient as error:

@@ -1,8 +1,11 @@
 """Tells the world: status when it changed, Events on transitions and repairs, metrics of both."""
 
+from collections.abc import Sequence
+
 import structlog
 
 from microapp_operator.errors import Blocked
+from microapp_operator.gates import Voided
 from microapp_operator.model import Condition, MicroApp, MicroAppStatus
 from microapp_operator.ports import Cluster, Events, ObjectRef, Observed
 from microapp_operator.reasons import ConditionType, Reason
@@ -42,15 +45,23 @@ class Reporter:
         """Take the namespace off the app's status: it is gone."""
         await self._write(app, app.status.model_copy(update={"namespace": None, "rendered_hash": None}))
 
-    async def publish(self, app: MicroApp, status: MicroAppStatus) -> None:
-        """Write ``status`` if it differs from the app's, and tell people of what changed."""
-        self._metrics.app_state(app.metadata.namespace, app.metadata.name, _find(status, ConditionType.READY))
+    async def publish(self, app: MicroApp, status: MicroAppStatus, voided: Sequence[Voided] = ()) -> None:
+        """Write ``status`` if it differs from the app's, and tell people of what changed, ``voided`` included."""
+        self._metrics.app_state(app.metadata.namespace, app.metadata.name, _state(status, ConditionType.READY))
         if status == app.status:
             self._metrics.skipped("status_unchanged", 1)
             return
         await self._write(app, status)
         for kind in _TOLD:
             self._tell(app, app.status, status, kind)
+        if _state(app.status, ConditionType.APPROVED) == "True" != _state(status, ConditionType.APPROVED):
+            for each in voided:
+                self._void(app, each)
+
+    def _void(self, app: MicroApp, voided: Voided) -> None:
+        log.warning("approval_voided", approval=voided.approval, why=voided.why)
+        reason, message = Reason.APPROVAL_VOIDED, f"{voided.text()} {Reason.APPROVAL_VOIDED.remedy}"
+        self._events.publish(app_ref(app), uid=app.metadata.uid, reason=reason, message=message[:1024], warning=True)
 
     def deleted(self, app: MicroApp) -> None:
         """Nothing of the app is left."""
@@ -86,6 +97,6 @@ def _condition(status: MicroAppStatus, kind: ConditionType) -> Condition | None:
     return next((c for c in status.conditions if c.type == kind), None)
 
 
-def _find(status: MicroAppStatus, kind: ConditionType) -> str:
+def _state(status: MicroAppStatus, kind: ConditionType) -> str:
     condition = _condition(status, kind)
     return condition.status if condition else "Unknown"

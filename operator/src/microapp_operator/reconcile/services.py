@@ -1,10 +1,11 @@
 """What a reconcile needs from the outside, in one place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from microapp_operator.constants import API_VERSION
+from microapp_operator.gates import Voided
 from microapp_operator.model import MicroApp, MicroAppStatus
 from microapp_operator.ports import Children, Clock, Cluster, ObjectRef, Observed
 from microapp_operator.settings import Capabilities
@@ -22,8 +23,11 @@ class Reporting(Protocol):
     async def unbind(self, app: MicroApp) -> None:
         """Take the namespace off the app's status: it is gone."""
 
-    async def publish(self, app: MicroApp, status: MicroAppStatus) -> None:
-        """Write ``status`` if it differs from the app's, and tell people of what changed."""
+    async def publish(self, app: MicroApp, status: MicroAppStatus, voided: Sequence[Voided] = ()) -> None:
+        """Write ``status`` if it differs from the app's, and tell people of what changed.
+
+        voided: the approvals that don't hold; told when the app was approved until now.
+        """
 
     def deleted(self, app: MicroApp) -> None:
         """Nothing of the app is left."""

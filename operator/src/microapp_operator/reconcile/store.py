@@ -13,6 +13,7 @@ from microapp_operator.decide.decision import Surroundings
 from microapp_operator.desired.metadata import namespace_name
 from microapp_operator.errors import InvalidSpec
 from microapp_operator.model import Approval, Connector, Manifest, RiskTier, parse
+from microapp_operator.policy.settings import PolicySettings
 from microapp_operator.reconcile.queue import Key
 from microapp_operator.settings import Capabilities, Network
 
@@ -36,10 +37,17 @@ def version_of(raw: Manifest) -> int:
 
 
 class Store:
-    """Memory of the feeds. reserved: ranges no app may reach by address."""
+    """Memory of the feeds. reserved: ranges no app may reach by address. settings: of the rules.
 
-    def __init__(self, reserved: tuple[Network, ...]) -> None:
+    policy_digest: of the policy bundle in force.
+    """
+
+    def __init__(
+        self, reserved: tuple[Network, ...], settings: PolicySettings | None = None, policy_digest: str = ""
+    ) -> None:
         self._reserved = reserved
+        self.settings = settings or PolicySettings()
+        self.policy_digest = policy_digest
         self._apps: dict[Key, Manifest] = {}
         self._by_namespace: dict[str, set[Key]] = defaultdict(set)
         self._tiers: dict[str, RiskTier] = {}
@@ -137,4 +145,6 @@ class Store:
             approvals=tuple(self._approvals.get(namespace, {}).values()),
             capabilities=capabilities,
             reserved=self._reserved,
+            settings=self.settings,
+            policy_digest=self.policy_digest,
         )

@@ -1,0 +1,28 @@
+"""Approvals and exceptions: what a tier asks for, which Approvals count, what they permit. Pure; closed by default.
+
+Admission proves who gave an Approval; here everything that can be checked again is checked again. The same functions
+serve the operator, the webhook and the command line.
+"""
+
+from microapp_operator.gates.approvals import ApprovalVerdict, evaluate_approvals
+from microapp_operator.gates.counting import GateInput, Voided
+from microapp_operator.gates.exceptions import Subject, resolve_exceptions
+from microapp_operator.gates.fingerprint import (
+    compute_endpoint_fingerprint,
+    compute_exception_fingerprint,
+    compute_fingerprint,
+    compute_secret_fingerprint,
+)
+
+__all__ = [
+    "ApprovalVerdict",
+    "GateInput",
+    "Subject",
+    "Voided",
+    "compute_endpoint_fingerprint",
+    "compute_exception_fingerprint",
+    "compute_fingerprint",
+    "compute_secret_fingerprint",
+    "evaluate_approvals",
+    "resolve_exceptions",
+]
