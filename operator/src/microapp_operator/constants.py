@@ -18,6 +18,8 @@ RENDERER_VERSION: Final = "2"
 """Raised whenever desired/ renders an old spec differently: it voids every recorded fingerprint."""
 
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+MANAGED_BY: Final = "microapp-operator"
+"""Value of that label on all that is ours."""
 LABEL_NAME: Final = "app.kubernetes.io/name"
 LABEL_APP_UID: Final = f"{GROUP}/app-uid"
 LABEL_APP: Final = f"{GROUP}/app"

@@ -17,7 +17,7 @@ import structlog
 from cryptography import x509
 
 from microapp_operator.adapters.kubernetes.client import Call, KubernetesClient
-from microapp_operator.adapters.kubernetes.kinds import MANAGER_VALUE, Kind
+from microapp_operator.adapters.kubernetes.kinds import Kind
 from microapp_operator.admission.certificates import (
     Keyring,
     build_keyring,
@@ -27,7 +27,7 @@ from microapp_operator.admission.certificates import (
     rotate,
 )
 from microapp_operator.admission.keyring_secret import from_data, to_data
-from microapp_operator.constants import FIELD_MANAGER, LABEL_MANAGED_BY
+from microapp_operator.constants import FIELD_MANAGER, LABEL_MANAGED_BY, MANAGED_BY
 from microapp_operator.errors import Conflict, Gone, InvalidSpec, Transient
 from microapp_operator.model.common import Manifest
 from microapp_operator.ports import Clock
@@ -202,7 +202,7 @@ class CertificateKeeper:
             body = {**secret, "data": to_data(keyring)}
             call = Call("PUT", f"{collection}/{self._place.secret}", _SECRET.plural, _QUERY, body)
         else:
-            metadata = {"name": self._place.secret, "labels": {LABEL_MANAGED_BY: MANAGER_VALUE}}
+            metadata = {"name": self._place.secret, "labels": {LABEL_MANAGED_BY: MANAGED_BY}}
             body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque"}
             call = Call("POST", collection, _SECRET.plural, _QUERY, {**body, "data": to_data(keyring)})
         stored = await self._client.write(call)

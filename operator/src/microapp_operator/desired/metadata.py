@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from microapp_operator.constants import (
     ANNOTATION_APPLIED_HASH,
-    FIELD_MANAGER,
     LABEL_APP,
     LABEL_APP_UID,
     LABEL_MANAGED_BY,
@@ -85,7 +84,7 @@ def child_labels(app: MicroApp) -> dict[str, str]:
     """Labels of every child of ``app``: whose it is, and that the operator manages it."""
     meta = app.metadata
     return {
-        LABEL_MANAGED_BY: FIELD_MANAGER,
+        LABEL_MANAGED_BY: MANAGED_BY,
         LABEL_APP_UID: meta.uid,
         **pod_selector(meta.namespace, meta.name),
     }

@@ -6,7 +6,7 @@ serve the operator, the webhook and the command line.
 
 from microapp_operator.gates.approvals import ApprovalVerdict, evaluate_approvals
 from microapp_operator.gates.counting import GateInput, Voided
-from microapp_operator.gates.exceptions import Subject, resolve_exceptions
+from microapp_operator.gates.exceptions import Subject, build_subject, resolve_exceptions
 from microapp_operator.gates.fingerprint import (
     compute_endpoint_fingerprint,
     compute_exception_fingerprint,
@@ -19,6 +19,7 @@ __all__ = [
     "GateInput",
     "Subject",
     "Voided",
+    "build_subject",
     "compute_endpoint_fingerprint",
     "compute_exception_fingerprint",
     "compute_fingerprint",

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from microapp_operator.constants import LABEL_MANAGED_BY, MANAGED_BY
 from microapp_operator.gates.counting import GateInput, count_approvals
 from microapp_operator.gates.fingerprint import compute_exception_fingerprint
-from microapp_operator.model import Approval, ApprovalScope
+from microapp_operator.model import Approval, ApprovalScope, Manifest
 from microapp_operator.model.approval import PolicyException
 
-_APP = "MicroApp"
+_APP, _POD_HASH = "MicroApp", "pod-template-hash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,25 @@ class Subject:
 
     names: tuple[tuple[str, str], ...]
     rendered: bool = False
+
+
+def build_subject(manifest: Manifest) -> Subject:
+    """Of the object as the API server has it.
+
+    Only the operator and the cluster's controllers write in an app's namespace (MA-GRD-001), so our label or a
+    controller above says enough. A Deployment is told by its ReplicaSet's name, which ends with the pods' hash
+    (apps/v1, label pod-template-hash).
+    """
+    metadata = manifest.get("metadata") or {}
+    labels = metadata.get("labels") or {}
+    names = [(str(manifest.get("kind", "")), str(metadata.get("name", "")))]
+    owners = [o for o in metadata.get("ownerReferences") or () if o.get("controller")]
+    names += [(str(o.get("kind", "")), str(o.get("name", ""))) for o in owners]
+    suffix = f"-{labels.get(_POD_HASH)}"
+    names += [
+        ("Deployment", n.removesuffix(suffix)) for k, n in tuple(names) if k == "ReplicaSet" and n.endswith(suffix)
+    ]
+    return Subject(tuple(names), rendered=bool(owners) or labels.get(LABEL_MANAGED_BY) == MANAGED_BY)
 
 
 def resolve_exceptions(gate: GateInput, subject: Subject, now: datetime) -> frozenset[str]:

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from microapp_operator.constants import API_VERSION, LABEL_MANAGED_BY
+from microapp_operator.constants import API_VERSION, LABEL_MANAGED_BY, MANAGED_BY
 from microapp_operator.ports import ObjectRef
 
-MANAGER_VALUE = "microapp-operator"
-OURS = f"{LABEL_MANAGED_BY}={MANAGER_VALUE}"
+OURS = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,14 @@ from typing import Any
 
 import orjson
 
-from microapp_operator.adapters.kubernetes.kinds import MANAGER_VALUE, Kind
-from microapp_operator.constants import ANNOTATION_APPLIED_HASH, FIELD_MANAGER, LABEL_APP_UID, LABEL_MANAGED_BY
+from microapp_operator.adapters.kubernetes.kinds import Kind
+from microapp_operator.constants import (
+    ANNOTATION_APPLIED_HASH,
+    FIELD_MANAGER,
+    LABEL_APP_UID,
+    LABEL_MANAGED_BY,
+    MANAGED_BY,
+)
 from microapp_operator.model.common import Manifest
 from microapp_operator.ports import ObjectRef, Observed
 
@@ -32,7 +38,7 @@ def observed_from(kind: Kind, obj: Mapping[str, Any]) -> Observed:
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
         app_uid=labels.get(LABEL_APP_UID, ""),
-        managed=labels.get(LABEL_MANAGED_BY) == MANAGER_VALUE,
+        managed=labels.get(LABEL_MANAGED_BY) == MANAGED_BY,
         applied_hash=(metadata.get("annotations") or {}).get(ANNOTATION_APPLIED_HASH, ""),
         fields_digest=_digest([list(_ours(entries)), sorted([m, f] for m, f, _ in foreign)]),
         foreign_managers=tuple(m for m, _, _ in foreign),
