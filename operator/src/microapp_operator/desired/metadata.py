@@ -15,6 +15,7 @@ from microapp_operator.constants import (
     LABEL_APP_UID,
     LABEL_MANAGED_BY,
     LABEL_TENANT,
+    MANAGED_BY,
     NAMESPACE_PREFIX,
 )
 from microapp_operator.errors import InvalidSpec
