@@ -1,23 +1,20 @@
 """Webhook and floor on a real API server, against people whom RBAC lets do everything."""
 
-import json
 import signal
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hack import admission
-from hack.kubectl import Kubectl, KubectlError
+from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
-from hack.process import OperatorProcess
+from tests.support.guarded import EMERGENCY, World, guarded, rules
 from tests.support.samples import IMAGE, app_manifest
 
 GITOPS = "system:serviceaccount:argocd:argocd-application-controller"
 SETTINGS = {"registries": ["registry.example.com/"], "gitops": [GITOPS]}
-EMERGENCY = "system:masters"
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -44,87 +41,29 @@ OPEN_POLICY = {"podSelector": {}, "ingress": [{}], "egress": [{}]}
 SELECTOR = {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}
 
 
-@dataclass
-class World:
-    """An app in production, guarded, and people who want in."""
-
-    kubectl: Kubectl
-    tenant: str
-    webhook: OperatorProcess
-    register: Callable[[], None]
-    app: str = "victim"
-
-    @property
-    def home(self) -> str:
-        return f"ma-{self.tenant}-{self.app}"
-
-    @property
-    def pod(self) -> str:
-        """A pod of the app."""
-        return self.kubectl("get", "pods", "-n", self.home, "-o", "jsonpath={.items[0].metadata.name}")
-
-    def attempt(
-        self, *arguments: str, user: str = "mallory@example.com", group: str = admission.ANYONE, **manifest: Any
-    ) -> str:
-        """What kubectl answers ``user``; empty when it let them."""
-        stdin = json.dumps(manifest) if manifest else None
-        try:
-            self.kubectl(f"--as={user}", f"--as-group={group}", *arguments, stdin=stdin)
-        except KubectlError as error:
-            return str(error)
-        return ""
-
-    def create(self, kind: str, version: str = "v1", *, group: str = admission.ANYONE, **fields: Any) -> str:
-        metadata = {"name": f"x{uuid.uuid4().hex[:6]}", "namespace": self.home}
-        return self.attempt(
-            "create", "-f", "-", group=group, apiVersion=version, kind=kind, metadata=metadata, **fields
-        )
-
-    def deploy(self, spec: dict[str, Any]) -> str:
-        """By somebody who may write here in an emergency: what is written is judged all the same."""
-        template = {**TEMPLATE, "spec": spec}
-        return self.create("Deployment", "apps/v1", group=EMERGENCY, spec={**SELECTOR, "template": template})
-
-    def apply_app(self, name: str, user: str = "mallory@example.com", **spec: Any) -> str:
-        return self.attempt("create", "-f", "-", user=user, **app_manifest(name, self.tenant, **spec))
-
-    def patch(self, what: str, name: str, patch: Any, *flags: str, user: str = "mallory@example.com") -> str:
-        return self.attempt("patch", what, name, "--type=merge", "-p", json.dumps(patch), *flags, user=user)
+def deploy(world: World, spec: dict[str, Any]) -> str:
+    """By somebody who may write here in an emergency: what is written is judged all the same."""
+    template = {**TEMPLATE, "spec": spec}
+    return world.create("Deployment", "apps/v1", group=EMERGENCY, spec={**SELECTOR, "template": template})
 
 
 @pytest.fixture(scope="module")
-def world(
-    kubectl: Kubectl,
-    cluster: Cluster,
-    installed: None,  # noqa: ARG001
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("admission")
-    tenant = f"t{uuid.uuid4().hex[:8]}"
-    kubectl("create", "namespace", tenant)
-    with admission.floor(kubectl), admission.webhook(kubectl, cluster, SETTINGS) as (webhook, register):
-        identity = admission.identify(kubectl, cluster, admission.OPERATOR, folder)
-        with OperatorProcess(identity, folder / "operator.log"):
-            world = World(kubectl, tenant, webhook, register)
-            manifest = app_manifest(world.app, tenant, stage="production")
-            assert world.attempt("apply", "-f", "-", user=GITOPS, **manifest) == ""
-            kubectl("wait", "--for=condition=Ready", f"mapp/{world.app}", "-n", tenant, "--timeout=60s")
-            yield world
-            kubectl("delete", "namespace", tenant, "--timeout=60s")
-
-
-def rules(text: str) -> set[str]:
-    """Ids of the rules that a denial names."""
-    return {part.split("]")[0] for part in text.split("[") if part.startswith("MA-")}
+def world(kubectl: Kubectl, cluster: Cluster, installed: None) -> Iterator[World]:  # noqa: ARG001
+    """An app in production."""
+    with guarded(kubectl, cluster, SETTINGS) as world:
+        manifest = app_manifest(world.app, world.tenant, stage="production")
+        assert world.attempt("apply", "-f", "-", user=GITOPS, **manifest) == ""
+        kubectl("wait", "--for=condition=Ready", f"mapp/{world.app}", "-n", world.tenant, "--timeout=60s")
+        yield world
 
 
 RBAC = "rbac.authorization.k8s.io"
 ATTACKS: dict[str, tuple[str, Any]] = {
     "a pod of one's own": ("MA-GRD-001", lambda w: w.create("Pod", spec=POD_SPEC)),
     "a privileged pod": ("PodSecurity", lambda w: w.create("Pod", spec=PRIVILEGED)),
-    "a privileged pod through a Deployment": ("MA-PSS-001", lambda w: w.deploy(PRIVILEGED)),
-    "the network of the host": ("MA-PSS-002", lambda w: w.deploy({**POD_SPEC, "hostNetwork": True})),
-    "files of the host": ("MA-PSS-003", lambda w: w.deploy({**POD_SPEC, "volumes": [HOST_PATH]})),
+    "a privileged pod through a Deployment": ("MA-PSS-001", lambda w: deploy(w, PRIVILEGED)),
+    "the network of the host": ("MA-PSS-002", lambda w: deploy(w, {**POD_SPEC, "hostNetwork": True})),
+    "files of the host": ("MA-PSS-003", lambda w: deploy(w, {**POD_SPEC, "volumes": [HOST_PATH]})),
     "a pod through a Deployment": ("MA-GRD-001", lambda w: w.create("Deployment", "apps/v1", spec=SELECTOR)),
     "a pod through a ReplicaSet": ("MA-GRD-001", lambda w: w.create("ReplicaSet", "apps/v1", spec=SELECTOR)),
     "a pod through a DaemonSet": ("MA-GRD-001", lambda w: w.create("DaemonSet", "apps/v1", spec=SELECTOR)),
@@ -235,7 +174,7 @@ def test_attack_is_denied_with_its_rule(world: World, attack: str) -> None:
 
 def test_all_violations_come_in_one_answer(world: World) -> None:
     pod = {"hostNetwork": True, "hostPID": True, "containers": [{"name": "c", "image": "docker.evil.org/x"}]}
-    refused = world.deploy(pod)
+    refused = deploy(world, pod)
     assert rules(refused) >= {"MA-PSS-002", "MA-PSS-005", "MA-PSS-006", "MA-IMG-001", "MA-IMG-002", "MA-SAT-001"}
     assert "Why:" in refused
     assert "Fix:" in refused
@@ -254,7 +193,7 @@ def test_production_is_changed_by_gitops(world: World) -> None:
 
 def test_a_huge_object_gets_an_answer(world: World) -> None:
     env = [{"name": f"V{i}", "value": "x" * 100_000} for i in range(25)]
-    said = world.deploy({**POD_SPEC, "hostPID": True, "containers": [{**POD_SPEC["containers"][0], "env": env}]})
+    said = deploy(world, {**POD_SPEC, "hostPID": True, "containers": [{**POD_SPEC["containers"][0], "env": env}]})
     assert "MA-PSS-002" in said or "the policies gave no answer" in said
 
 

@@ -237,7 +237,7 @@ async def _webhook(arguments: argparse.Namespace) -> int:
             if arguments.certificate
             else CertificateKeeper(client, place, SystemClock())
         )
-        await Webhook(client, certificates, options).run()
+        await Webhook(client, certificates, options, SystemClock()).run()
     except (OperatorError, ListenError) as error:
         log.error("cannot_start", why=str(error))
         return 1

@@ -4,16 +4,20 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+import structlog
+
 from microapp_operator.adapters.kubernetes.client import Call, KubernetesClient
 from microapp_operator.adapters.kubernetes.kinds import MICRO_APP, NAMESPACE, Kind
 from microapp_operator.adapters.kubernetes.watch import Watch
 from microapp_operator.constants import API_VERSION
-from microapp_operator.errors import Gone
-from microapp_operator.model.common import Manifest
+from microapp_operator.errors import Gone, InvalidSpec
+from microapp_operator.model import Approval, ApprovalScope, Manifest, parse
 from microapp_operator.policy.context import Knowledge
 
+log = structlog.get_logger(__name__)
 _RISK_TIER = Kind(API_VERSION, "RiskTier", "risktiers", namespaced=False, selector="", full=True)
 _CONNECTOR = Kind(API_VERSION, "Connector", "connectors", namespaced=False, selector="", full=True)
+_APPROVAL = Kind(API_VERSION, "Approval", "approvals", selector="", full=True)
 _TENANT = Kind(API_VERSION, "Tenant", "tenants", namespaced=False, selector="", full=True)
 
 
@@ -26,6 +30,16 @@ class Feed:
         self._client, self._known, self._on_restart = client, known, on_restart
         self._watches: dict[str, Watch] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._exceptions: dict[str, dict[str, Approval]] = {}
+
+    @property
+    def known(self) -> Knowledge:
+        """What it has seen."""
+        return self._known
+
+    def exceptions(self, namespace: str) -> tuple[Approval, ...]:
+        """The Approvals of scope exception in ``namespace``."""
+        return tuple(self._exceptions.get(namespace, {}).values())
 
     def ages(self) -> dict[str, float]:
         """Per kind, seconds since its watch was last heard of."""
@@ -38,6 +52,7 @@ class Feed:
             self._watch(kind, partial(_replace, shelf), partial(_change, shelf))
         self._watch(NAMESPACE, self._namespaces_listed, self._namespace_changed)
         self._watch(MICRO_APP, self._apps_listed, self._app_changed)
+        self._watch(_APPROVAL, self._approvals_listed, self._approval_changed)
         await asyncio.gather(*(w.listed.wait() for w in self._watches.values()))
 
     async def stop(self) -> None:
@@ -87,6 +102,21 @@ class Feed:
             names.discard(metadata["name"])
         else:
             names.add(metadata["name"])
+
+    def _approvals_listed(self, items: list[Manifest]) -> None:
+        self._exceptions.clear()
+        for item in items:
+            self._approval_changed("ADDED", item)
+
+    def _approval_changed(self, event: str, item: Manifest) -> None:
+        metadata = item["metadata"]
+        shelf = self._exceptions.setdefault(metadata["namespace"], {})
+        shelf.pop(metadata["name"], None)
+        if event != "DELETED" and item.get("spec", {}).get("scope") == ApprovalScope.EXCEPTION:
+            try:
+                shelf[metadata["name"]] = parse(Approval, item)
+            except InvalidSpec as error:
+                log.warning("exception_unreadable", name=metadata["name"], why=str(error))
 
 
 def _replace(shelf: dict[str, Manifest], items: list[Manifest]) -> None:

@@ -7,25 +7,24 @@ end must not stop the others from being answered.
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
 
 from microapp_operator.adapters.rego import RegoEngine
+from microapp_operator.admission.enquiry import Enquirer
 from microapp_operator.errors import InvalidSpec, OperatorError, PolicyFailure
 from microapp_operator.policy.context import Knowledge, Question, build_question
 from microapp_operator.policy.review import Review, build_refusal, build_response, parse_review
-from microapp_operator.policy.verdict import Verdict, judge
+from microapp_operator.policy.verdict import Verdict, Violation, judge
 
 log = structlog.get_logger(__name__)
 OnReview = Callable[[str, str, float], None]
 """(kind, outcome, seconds)."""
 OnDenial = Callable[[str], None]
 """(rule id)."""
-Ensure = Callable[[str], Awaitable[None]]
-"""Makes sure that the namespace of that name is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,8 @@ class Answer:
 class Judge:
     """Answers reviews by the rules in force and what is known of the cluster."""
 
-    def __init__(self, engine: RegoEngine, known: Knowledge, ensure: Ensure, *, threads: int | None = None) -> None:
-        self._engine, self._known, self._ensure = engine, known, ensure
+    def __init__(self, engine: RegoEngine, known: Knowledge, enquirer: Enquirer, *, threads: int | None = None) -> None:
+        self._engine, self._known, self._enquirer = engine, known, enquirer
         self._threads = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="policy")
         self.on_review: OnReview = lambda *_: None
         self.on_denial: OnDenial = lambda *_: None
@@ -63,13 +62,14 @@ class Judge:
 
     async def _judge(self, review: Review) -> tuple[str, Answer]:
         try:
-            await self._ensure(review.namespace)
-            question = build_question(review, self._known)
-            digest, verdict = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._evaluate, review.group, question
+            question = build_question(review, self._known, await self._enquirer.about(review))
+            digest, violations = await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._engine.decide, review.group, question.document
             )
+            verdict = await self._verdict(review, question, violations)
         except OperatorError as error:
-            why = error.finding.message if isinstance(error, PolicyFailure) else f"the cluster can't be read: {error}"
+            known = isinstance(error, PolicyFailure | InvalidSpec)
+            why = error.finding.text() if known else f"the cluster can't be read: {error}"
             log.error("review_not_judged", kind=review.kind, namespace=review.namespace, why=why)
             return "error", Answer(200, build_refusal(review.uid, f"microapps: {why} Nothing was changed; try again."))
         for violation in verdict.denied:
@@ -85,6 +85,10 @@ class Judge:
             )
         return "allowed" if verdict.allowed else "denied", Answer(200, build_response(review, verdict, digest))
 
-    def _evaluate(self, group: str, question: Question) -> tuple[str, Verdict]:
-        digest, violations = self._engine.decide(group, question.document)
-        return digest, judge(violations, tier=question.tier, production=question.production)
+    async def _verdict(self, review: Review, question: Question, violations: Sequence[Violation]) -> Verdict:
+        """Exceptions are asked for only where one would change something."""
+        verdict = judge(violations, tier=question.tier, production=question.production)
+        if not any(v.rule.exceptions for v in verdict.denied):
+            return verdict
+        suspended = await self._enquirer.suspended(review)
+        return judge(violations, tier=question.tier, production=question.production, suspended=suspended)

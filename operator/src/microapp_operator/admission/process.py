@@ -12,6 +12,8 @@ from microapp_operator.adapters.http import Check, HealthServer
 from microapp_operator.adapters.kubernetes.client import KubernetesClient
 from microapp_operator.adapters.kubernetes.networks import discover_networks
 from microapp_operator.adapters.policies import Policies, PolicyFiles
+from microapp_operator.admission.enquiry import ClusterEnquirer
+from microapp_operator.admission.facts import Rulebook
 from microapp_operator.admission.feed import Feed
 from microapp_operator.admission.judge import Judge
 from microapp_operator.admission.metrics import WebhookMetrics
@@ -19,6 +21,7 @@ from microapp_operator.admission.rotation import Certificates, keep_fresh
 from microapp_operator.admission.server import WebhookServer
 from microapp_operator.errors import Transient
 from microapp_operator.policy.context import Knowledge
+from microapp_operator.ports import Clock
 
 log = structlog.get_logger(__name__)
 _WATCH_STALE = 150.0
@@ -44,6 +47,7 @@ class Webhook:
     client: KubernetesClient
     certificates: Certificates
     options: WebhookOptions
+    clock: Clock
     metrics: WebhookMetrics = field(default_factory=WebhookMetrics)
     _started: bool = False
 
@@ -57,7 +61,8 @@ class Webhook:
         self._changed(policies, known)
         self.metrics.track_certificate(lambda: self.certificates.ends)
         feed = Feed(self.client, known, self.metrics.watch_restarted)
-        judge = Judge(policies.engine, known, feed.ensure_namespace)
+        enquirer = ClusterEnquirer(self.client, feed, partial(_rulebook, policies), self.clock)
+        judge = Judge(policies.engine, known, enquirer)
         judge.on_review, judge.on_denial = self.metrics.reviewed, self.metrics.denied
         server = WebhookServer(judge, self.certificates, host=self.options.host, port=self.options.port)
         health = HealthServer(
@@ -107,6 +112,10 @@ class Webhook:
             "watches": lambda: _stale(feed),
             "certificate": lambda: None if self.certificates.ends else "there is none yet",
         }
+
+
+def _rulebook(policies: Policies) -> Rulebook:
+    return Rulebook(policies.engine.digest, policies.engine.rules, policies.settings)
 
 
 def _stale(feed: Feed) -> str | None:

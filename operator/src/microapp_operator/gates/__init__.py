@@ -13,6 +13,7 @@ from microapp_operator.gates.fingerprint import (
     compute_fingerprint,
     compute_secret_fingerprint,
 )
+from microapp_operator.gates.requester import resolve_requesters
 
 __all__ = [
     "ApprovalVerdict",
@@ -26,4 +27,5 @@ __all__ = [
     "compute_secret_fingerprint",
     "evaluate_approvals",
     "resolve_exceptions",
+    "resolve_requesters",
 ]

@@ -56,10 +56,10 @@ class Question:
     production: bool
 
 
-def build_question(review: Review, known: Knowledge) -> Question:
-    """What to ask the rules about ``review``."""
+def build_question(review: Review, known: Knowledge, more: Manifest | None = None) -> Question:
+    """What to ask the rules about ``review``. more: context that had to be asked for."""
     labels = known.namespaces.get(review.namespace, {})
-    context: Manifest = {"namespace": {"name": review.namespace}, "settings": known.settings}
+    context: Manifest = {"namespace": {"name": review.namespace}, "settings": known.settings, **(more or {})}
     tier = stage = ""
     if LABEL_APP_UID in labels:
         app = {name: labels.get(label, "") for name, label in _APP_LABELS.items()}

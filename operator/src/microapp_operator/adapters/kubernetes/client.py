@@ -94,7 +94,7 @@ class KubernetesClient:
         await self._api.close()
 
     async def read(self, call: Call) -> Manifest:
-        """The JSON answer to a GET; errors as the module says."""
+        """The JSON answer to a GET, or to a question that is posted; errors as the module says."""
         return await self._send(call)
 
     async def write(self, call: Call) -> Manifest:
