@@ -19,6 +19,7 @@ from hack.process import OperatorProcess
 
 FILES = ROOT / "charts" / "microapp-operator" / "admission"
 SYSTEM = "microapp-system"
+VALIDATING, MUTATING = "webhook.yaml", "mutating-webhook.yaml"
 OPERATOR, WEBHOOK = "microapp-operator", "microapp-webhook"
 CONFIGURATION = "microapps"
 ANYONE = "microapps:anyone"
@@ -64,7 +65,7 @@ def floor(kubectl: Kubectl) -> Iterator[None]:
 @contextmanager
 def webhook(
     kubectl: Kubectl, cluster: Cluster, settings: dict[str, Any]
-) -> Iterator[tuple[OperatorProcess, Callable[[], None]]]:
+) -> Iterator[tuple[OperatorProcess, Callable[..., None]]]:
     """The webhook running and registered inside, and what registers it anew; both are gone afterwards."""
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_ports(1)[0]
@@ -72,15 +73,16 @@ def webhook(
         file.write_text(yaml.safe_dump(settings))
         process = webhook_process(identify(kubectl, cluster, WEBHOOK, folder), folder, port, file)
 
-        def register() -> None:
-            _apply(kubectl, registration(port), "--force-conflicts")
+        def register(file: str = VALIDATING) -> None:
+            _apply(kubectl, registration(port, file), "--force-conflicts")
 
         register()
         try:
             with process:
                 yield process, register
         finally:
-            kubectl("delete", "validatingwebhookconfiguration", CONFIGURATION, "--ignore-not-found")
+            kinds = "validatingwebhookconfiguration,mutatingwebhookconfiguration"
+            kubectl("delete", kinds, CONFIGURATION, "--ignore-not-found")
 
 
 def webhook_process(kubeconfig: Path, folder: Path, port: int, settings: Path) -> OperatorProcess:
@@ -89,11 +91,12 @@ def webhook_process(kubeconfig: Path, folder: Path, port: int, settings: Path) -
     return OperatorProcess(kubeconfig, folder / f"webhook-{port}.log", flags, ("webhook", "--health-port=0"))
 
 
-def registration(port: int) -> dict[str, Any]:
-    """The ValidatingWebhookConfiguration as it ships, but for where the webhook is: on this machine."""
-    manifest: dict[str, Any] = yaml.safe_load((FILES / "webhook.yaml").read_text())
+def registration(port: int, file: str = VALIDATING) -> dict[str, Any]:
+    """The webhook configuration in ``file`` as it ships, but for where the webhook is: on this machine."""
+    manifest: dict[str, Any] = yaml.safe_load((FILES / file).read_text())
     for each in manifest["webhooks"]:
-        each["clientConfig"] = {"url": f"https://{_HOST}:{port}/validate"}
+        path = each["clientConfig"]["service"]["path"]
+        each["clientConfig"] = {"url": f"https://{_HOST}:{port}{path}"}
     return manifest
 
 

@@ -13,7 +13,7 @@ from tests.support.tls import MovedClock, Webhook, served, trusts
 
 from microapp_operator.adapters.kubernetes.client import Call, KubernetesClient, load_configuration
 from microapp_operator.admission.certificates import CA_LIFE, LEAF_LIFE
-from microapp_operator.admission.rotation import CertificateKeeper
+from microapp_operator.admission.rotation import LOOK_AGAIN, CertificateKeeper
 from microapp_operator.errors import Blocked, InvalidSpec, Transient
 from microapp_operator.model.common import Manifest
 
@@ -146,7 +146,7 @@ async def test_a_missing_configuration_is_waited_for(unregistered: Webhook, keep
     assert await keeper.refresh() == 10
     leaf = await served(keeper.context)
     unregistered.create()
-    assert await keeper.refresh() == 300
+    assert await keeper.refresh() == LOOK_AGAIN
     assert trusts(unregistered.bundle(), x509.load_pem_x509_certificate(leaf), NOW)
 
 

@@ -27,7 +27,7 @@ class World:
     kubectl: Kubectl
     tenant: str
     webhook: OperatorProcess
-    register: Callable[[], None]
+    register: Callable[..., None]
     app: str = "victim"
 
     @property

@@ -17,7 +17,8 @@ from microapp_operator.adapters.rego import RegoEngine
 from microapp_operator.admission.enquiry import Enquirer
 from microapp_operator.errors import InvalidSpec, OperatorError, PolicyFailure
 from microapp_operator.policy.context import Knowledge, Question, build_question
-from microapp_operator.policy.review import Review, build_refusal, build_response, parse_review
+from microapp_operator.policy.review import Review, build_mutation, build_refusal, build_response, parse_review
+from microapp_operator.policy.stamp import build_stamp
 from microapp_operator.policy.verdict import Verdict, Violation, judge
 
 log = structlog.get_logger(__name__)
@@ -55,10 +56,20 @@ class Judge:
             review = parse_review(body)
         except InvalidSpec as error:
             self.on_review("", "malformed", time.perf_counter() - started)
-            return Answer(400, f"{error.finding.path}: {error.finding.message}".lstrip(": ").encode())
+            return Answer(400, _fault(error))
         outcome, answer = await self._judge(review)
         self.on_review(review.kind, outcome, time.perf_counter() - started)
         return answer
+
+    async def stamp(self, body: bytes) -> Answer:
+        """Fill in who edits or approves; allows, and leaves the judgement to ``answer``."""
+        try:
+            review = parse_review(body)
+            return Answer(200, build_mutation(review.uid, build_stamp(review.request)))
+        except InvalidSpec as error:
+            return Answer(400, _fault(error))
+        except (AttributeError, TypeError) as error:
+            return Answer(400, f"the object in the review is malformed: {error}".encode())
 
     async def _judge(self, review: Review) -> tuple[str, Answer]:
         try:
@@ -92,3 +103,7 @@ class Judge:
             return verdict
         suspended = await self._enquirer.suspended(review)
         return judge(violations, tier=question.tier, production=question.production, suspended=suspended)
+
+
+def _fault(error: InvalidSpec) -> bytes:
+    return f"{error.finding.path}: {error.finding.message}".lstrip(": ").encode()

@@ -34,7 +34,7 @@ from microapp_operator.ports import Clock
 
 log = structlog.get_logger(__name__)
 
-LOOK_AGAIN: Final = 300.0
+LOOK_AGAIN: Final = 15.0
 """Seconds after which the Secret and the webhook configuration are looked at again, though nothing is due."""
 FILES_EVERY: Final = 10.0
 """Seconds between two looks at mounted files; the kubelet needs up to a minute to bring a change anyway."""
@@ -42,12 +42,9 @@ _RETRY: Final = 10.0
 """Seconds until the next attempt after one that failed."""
 _CONFLICTS: Final = 5
 _SECRET: Final = Kind("v1", "Secret", "secrets", selector="")
-_CONFIGURATION: Final = Kind(
-    "admissionregistration.k8s.io/v1",
-    "ValidatingWebhookConfiguration",
-    "validatingwebhookconfigurations",
-    namespaced=False,
-    selector="",
+_CONFIGURATIONS: Final = tuple(
+    Kind("admissionregistration.k8s.io/v1", kind, f"{kind.lower()}s", namespaced=False, selector="")
+    for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 )
 _QUERY: Final = (("fieldManager", FIELD_MANAGER),)
 _STRATEGIC: Final = "application/strategic-merge-patch+json"
@@ -120,7 +117,8 @@ class Place:
     """Where the certificates live.
 
     namespace, secret: the Secret that holds them; it may exist already, without data.
-    configuration: name of the ValidatingWebhookConfiguration that is told whom to trust.
+    configuration: name of the ValidatingWebhookConfiguration that is told whom to trust, and of the
+        MutatingWebhookConfiguration, where there is one.
     names: host names and IP addresses by which API servers call the webhook.
     """
 
@@ -164,15 +162,17 @@ class CertificateKeeper:
         The configuration is read before the Secret, and written only if it still is as it was read: so no
         replica, however slow, can undo what another one published from a newer Secret.
         """
-        configuration = await self._read(_CONFIGURATION, "", self._place.configuration)
+        found = [(kind, await self._read(kind, "", self._place.configuration)) for kind in _CONFIGURATIONS]
         secret, keyring = await self._settle()
-        if configuration is None:
+        if found[0][1] is None:
             self._serve(keyring)
             log.warning("webhook_configuration_missing", configuration=self._place.configuration)
             return _RETRY
-        if _trusted(configuration, keyring):
+        configurations = [(kind, configuration) for kind, configuration in found if configuration is not None]
+        if all(_trusted(configuration, keyring) for _, configuration in configurations):
             self._serve(keyring)
-        await self._publish(configuration, keyring)
+        for kind, configuration in configurations:
+            await self._publish(kind, configuration, keyring)
         self._serve(keyring)
         published = mark_published(keyring, self._clock.now())
         if published is not keyring:
@@ -209,7 +209,7 @@ class CertificateKeeper:
         self._keyring = keyring
         return stored
 
-    async def _publish(self, configuration: Manifest, keyring: Keyring) -> None:
+    async def _publish(self, kind: Kind, configuration: Manifest, keyring: Keyring) -> None:
         """Have every webhook of the configuration trust the keyring's CAs; Conflict when it has changed since."""
         bundle = base64.b64encode(ca_bundle(keyring)).decode()
         stale = [name for name, trusted in _bundles(configuration) if trusted != bundle]
@@ -219,9 +219,9 @@ class CertificateKeeper:
             "metadata": {"resourceVersion": configuration["metadata"]["resourceVersion"]},
             "webhooks": [{"name": name, "clientConfig": {"caBundle": bundle}} for name in stale],
         }
-        path = f"{_CONFIGURATION.collection()}/{self._place.configuration}"
-        await self._client.write(Call("PATCH", path, _CONFIGURATION.plural, _QUERY, body, _STRATEGIC))
-        log.info("ca_bundle_published", configuration=self._place.configuration, webhooks=stale)
+        path = f"{kind.collection()}/{self._place.configuration}"
+        await self._client.write(Call("PATCH", path, kind.plural, _QUERY, body, _STRATEGIC))
+        log.info("ca_bundle_published", configuration=self._place.configuration, kind=kind.kind, webhooks=stale)
 
     async def _read(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
         try:

@@ -1,12 +1,14 @@
-"""The webhook's HTTPS port: ``POST /validate``, bounded in size and in what it takes."""
+"""The webhook's HTTPS port: ``POST /validate`` and ``/mutate``, bounded in size and in what they take."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 from aiohttp import web
 
 from microapp_operator.adapters.http import ListenError
-from microapp_operator.admission.judge import Judge
+from microapp_operator.admission.judge import Answer, Judge
 from microapp_operator.admission.rotation import Certificates
 
 log = structlog.get_logger(__name__)
@@ -28,7 +30,8 @@ class WebhookServer:
     async def start(self) -> int:
         """Listen; returns the port. ListenError when it can't be had."""
         application = web.Application(client_max_size=BODY_MAX)
-        application.router.add_post("/validate", self._validate)
+        application.router.add_post("/validate", partial(_serve, self._judge.answer))
+        application.router.add_post("/mutate", partial(_serve, self._judge.stamp))
         runner = web.AppRunner(
             application, access_log=None, shutdown_timeout=5.0, keepalive_timeout=120.0, auto_decompress=False
         )
@@ -49,18 +52,19 @@ class WebhookServer:
             await self._runner.cleanup()
         self._judge.close()
 
-    async def _validate(self, request: web.Request) -> web.Response:
-        if request.content_type != _JSON:
-            return web.Response(status=415, text=f"the content type must be {_JSON}, not {request.content_type}.\n")
-        if request.headers.get("Content-Encoding", "identity") != "identity":
-            return web.Response(status=415, text="a compressed body is not taken.\n")
-        try:
-            async with asyncio.timeout(_BODY_WITHIN):
-                body = await request.read()  # aiohttp answers 413 beyond BODY_MAX
-        except TimeoutError:
-            return web.Response(status=408, text=f"the body did not come within {_BODY_WITHIN:g} s.\n")
-        except web.RequestPayloadError as error:
-            return web.Response(status=400, text=f"the body can't be read: {error}.\n")
-        answer = await self._judge.answer(body)
-        kind = _JSON if answer.status == 200 else "text/plain"
-        return web.Response(status=answer.status, body=answer.body, content_type=kind)
+
+async def _serve(ask: Callable[[bytes], Awaitable[Answer]], request: web.Request) -> web.Response:
+    if request.content_type != _JSON:
+        return web.Response(status=415, text=f"the content type must be {_JSON}, not {request.content_type}.\n")
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        return web.Response(status=415, text="a compressed body is not taken.\n")
+    try:
+        async with asyncio.timeout(_BODY_WITHIN):
+            body = await request.read()  # aiohttp answers 413 beyond BODY_MAX
+    except TimeoutError:
+        return web.Response(status=408, text=f"the body did not come within {_BODY_WITHIN:g} s.\n")
+    except web.RequestPayloadError as error:
+        return web.Response(status=400, text=f"the body can't be read: {error}.\n")
+    answer = await ask(body)
+    kind = _JSON if answer.status == 200 else "text/plain"
+    return web.Response(status=answer.status, body=answer.body, content_type=kind)

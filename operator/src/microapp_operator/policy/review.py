@@ -1,7 +1,8 @@
 """An AdmissionReview (admission.k8s.io/v1) in, a response out. Pure; nothing malformed is ever allowed."""
 
+import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -96,6 +97,14 @@ def build_response(review: Review, verdict: Verdict, digest: str) -> bytes:
     if warnings:
         response["warnings"] = warnings
     response["auditAnnotations"] = annotations
+    return orjson.dumps({"apiVersion": REVIEW_VERSION, "kind": "AdmissionReview", "response": response})
+
+
+def build_mutation(uid: str, patch: Sequence[Mapping[str, Any]]) -> bytes:
+    """Allowed, with ``patch`` (RFC 6902) to apply."""
+    response: dict[str, Any] = {"uid": uid, "allowed": True}
+    if patch:
+        response |= {"patchType": "JSONPatch", "patch": base64.b64encode(orjson.dumps(patch)).decode()}
     return orjson.dumps({"apiVersion": REVIEW_VERSION, "kind": "AdmissionReview", "response": response})
 
 
