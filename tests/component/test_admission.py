@@ -10,6 +10,7 @@ import pytest
 from hack import admission
 from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
+from tests.support.api import Account, Api
 from tests.support.guarded import EMERGENCY, World, guarded, rules
 from tests.support.samples import IMAGE, app_manifest
 
@@ -178,6 +179,30 @@ def test_all_violations_come_in_one_answer(world: World) -> None:
     assert rules(refused) >= {"MA-PSS-002", "MA-PSS-005", "MA-PSS-006", "MA-IMG-001", "MA-IMG-002", "MA-SAT-001"}
     assert "Why:" in refused
     assert "Fix:" in refused
+
+
+RAW: dict[str, tuple[bytes, int]] = {
+    "invalid UTF-8": (b'{"kind": "MicroApp", "metadata": {"name": "\xff\xfe"}}', 400),
+    "deeply nested JSON": (b'{"spec": {"description": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}", 400),
+    "three megabytes and more": (b'{"spec": {"description": "' + b"x" * 3_500_000 + b'"}}', 413),
+    "no JSON at all": (b"kind: MicroApp", 400),
+}
+
+
+@pytest.mark.parametrize("attack", RAW)
+def test_what_is_no_object_reaches_nobody(world: World, cluster: Cluster, attack: str) -> None:
+    body, code = RAW[attack]
+    api = Api(cluster)
+    mallory = Account("mallory@example.com", groups=(admission.ANYONE,))
+    path = f"/apis/microapps.dev/v1alpha1/namespaces/{world.tenant}/microapps"
+    assert api("POST", path, body, account=mallory)[0] == code
+    api.close()
+    assert world.webhook.ready()
+
+
+def test_an_old_api_version_is_no_way_round(world: World) -> None:
+    for version in ("apps/v1beta1", "apps/v1beta2", "extensions/v1beta1"):
+        assert "no matches for kind" in world.create("Deployment", version, spec=SELECTOR)
 
 
 def test_what_is_fine_is_let_in(world: World) -> None:

@@ -223,6 +223,28 @@ def test_a_withdrawn_endpoint_approval_closes_the_endpoint(tenant: Tenant) -> No
     eventually(lambda: tenant.exists("networkpolicy", "allow-egress-api", namespace), False)
 
 
+def test_an_expiry_closes_the_endpoint_it_opened(tenant: Tenant) -> None:
+    egress = {
+        "name": "api",
+        "cidr": "203.0.113.0/24",
+        "port": 443,
+        "dataClassification": "internal",
+        "justification": "x",
+    }
+    namespace = tenant.apply(riskTier="medium", egress=[egress])
+    eventually(lambda: tenant.reasons("app", "Approved"), ("False", "EgressApprovalPending"))
+    wanted = tenant.condition("app", "Approved")[2].split("fingerprint ")[1].split(".")[0]
+    until = (datetime.now(UTC) + timedelta(seconds=4)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    spec = {"scope": "egress", "endpoint": "api", "fingerprint": wanted, "expiresAt": until}
+    approve(tenant, "api", "alice@example.com", **spec)
+    tenant.wait("app", "Approved")
+    eventually(lambda: tenant.exists("networkpolicy", "allow-egress-api", namespace), False)
+    assert datetime.now(UTC) > datetime.fromisoformat(until)
+    assert tenant.reasons("app", "Approved") == ("False", "EgressApprovalPending")
+    expired = f"Approval api does not count: it expired at {until}."
+    eventually(lambda: expired in tenant.kubectl("get", "events", "-n", tenant.name))
+
+
 def test_a_host_name_waits_with_a_reason_and_opens_nothing(tenant: Tenant) -> None:
     egress = {
         "name": "api",

@@ -58,9 +58,9 @@ class Api:
     def __call__(
         self, verb: str, path: str, body: Any = None, *, account: Account | None = None, kind: str = "application/json"
     ) -> tuple[int, dict[str, Any]]:
-        """HTTP status and the answer's JSON."""
+        """HTTP status and the answer's JSON. body: JSON, or bytes to send as they are."""
         self._connection.putrequest(verb, path)
-        data = json.dumps(body).encode() if body is not None else b""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
         for name, value in account.headers() if account else ():
             self._connection.putheader(name, value)
         self._connection.putheader("Content-Type", kind)

@@ -228,7 +228,6 @@ def metrics() -> Metrics:
     metrics.reconciled("done", 0.1)
     metrics.requested("PATCH", "deployments", 200, 0.01)
     metrics.requested("GET", "pods", 0, 5.0)
-    metrics.retried(429)
     metrics.skipped("child_unchanged", 11)
     metrics.track_watch("Service", lambda: 4.5)
     metrics.watch_restarted("Service", "gone")
@@ -270,7 +269,6 @@ def test_metrics_count_what_they_are_told(metrics: Metrics) -> None:
     assert value(metrics, "writes_total", verb="PATCH", kind="deployments", code="200") == 1
     assert value(metrics, "writes_total", verb="GET", kind="pods", code="0") is None
     assert value(metrics, "api_requests_total", verb="GET", code="0") == 1
-    assert value(metrics, "api_retries_total", code="429") == 1
     assert value(metrics, "writes_skipped_total", reason="child_unchanged") == 11
     assert value(metrics, "watch_age_seconds", kind="Service") == 4.5
     assert value(metrics, "leader") == 1

@@ -163,7 +163,6 @@ class Metrics:
         self._request_duration = self._histogram(
             "api_request_duration_seconds", "How long the API server took to answer, by HTTP method.", "verb"
         )
-        self._retries = self._counter("api_retries", "Requests that are tried again, by the code that failed.", "code")
         self._watch_age = self._gauge("watch_age_seconds", "Time since the watch of a kind was last heard of.", "kind")
         self._watch_restarts = self._counter("watch_restarts", "Watches opened again, by cause.", "kind", "cause")
         self._leader = self._gauge("leader", "1 while this process reconciles, 0 while it stands by.")
@@ -205,10 +204,6 @@ class Metrics:
         self._request_duration.labels(verb).observe(seconds)
         if verb in _WRITES:
             self._writes.labels(verb, resource, str(code)).inc()
-
-    def retried(self, code: int) -> None:
-        """A request that failed with ``code`` (0: no answer) is tried again."""
-        self._retries.labels(str(code)).inc()
 
     def skipped(self, reason: str, writes: int = 1) -> None:
         """``writes`` writes were not needed."""
