@@ -3,8 +3,12 @@
 Generated so that stamp and proof are one expression, and ids and texts those of the Rego rules.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
+
+from pydantic import BaseModel
+
+from microapp_operator.model.microapp import NOT_RISK, MicroAppSpec
 
 API: Final = "admissionregistration.k8s.io/v1"
 _EDITORS: Final = "microapps.dev/editors"
@@ -25,15 +29,38 @@ _REVIEWED: Final = (
     " && oldObject.status.reviewedFingerprint == oldObject.status.?fingerprint.orValue('')"
     " && oldObject.status.?observedGeneration.orValue(-1) == oldObject.metadata.?generation.orValue(0)"
 )
+
+
+def _paths(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every field of ``kind`` that carries risk, as deep as ``NOT_RISK`` asks for."""
+    for name, field in kind.model_fields.items():
+        path = f"{prefix}{field.alias or name}"
+        inner = field.annotation
+        if path in NOT_RISK:
+            continue
+        if any(each.startswith(f"{path}.") for each in NOT_RISK) and isinstance(inner, type):
+            yield from _paths(inner, f"{path}.")
+        else:
+            yield path
+
+
+def _field(root: str, path: str) -> str:
+    return f"{root}.spec.?{path.replace('.', '.?')}"
+
+
+_SAME: Final = "oldObject != null && " + " && ".join(
+    f"{_field('oldObject', path)} == {_field('object', path)}" for path in _paths(MicroAppSpec)
+)
 _STAMP: Final = (
-    "(oldObject == null || (oldObject.spec != object.spec && variables.reviewed) ? variables.me"
-    " : oldObject.spec == object.spec ? variables.before"
+    "(oldObject == null || (!variables.same && variables.reviewed) ? variables.me"
+    " : variables.same ? variables.before"
     " : variables.before + variables.me.filter(name, !(name in variables.before))).join('\\n')"
 )
 _EDITOR_VARIABLES: Final = [
     {"name": "me", "expression": _ME},
     {"name": "before", "expression": _BEFORE},
     {"name": "reviewed", "expression": _REVIEWED},
+    {"name": "same", "expression": _SAME},
     {"name": "stamp", "expression": _STAMP},
     {"name": "given", "expression": f"object.metadata.?annotations[?'{_EDITORS}'].orValue('')"},
 ]

@@ -76,6 +76,10 @@ def approve(world: World, who: str, *flags: str, app: str = "", **spec: Any) -> 
     return world.attempt(*flags, "create", "-f", "-", user=who, group=approving.REVIEWERS, **approval)
 
 
+def conditions(app: dict[str, Any]) -> dict[str, str]:
+    return {c["type"]: c["status"] for c in app["status"]["conditions"]}
+
+
 def editors(world: World, name: str = "") -> list[str]:
     return str(read(world, name)["metadata"]["annotations"]["microapps.dev/editors"]).split("\n")
 
@@ -181,6 +185,9 @@ def test_editors_add_up_until_people_approved_and_start_anew_then(world: World) 
     assert approve(world, CAROL, app=name) == ""
     world.kubectl("wait", "--for=condition=Approved", f"mapp/{name}", "-n", world.tenant, "--timeout=30s")
     eventually(lambda: "reviewedFingerprint" in read(world, name)["status"])
+    assert world.patch("mapp", name, {"spec": {"description": "typo"}}, "-n", world.tenant, user=CAROL) == ""
+    assert editors(world, name) == [f"user:{ALICE}", f"user:{BOB}"]
+    assert conditions(judged(world, name))["Approved"] == "True"
     assert world.patch("mapp", name, {"spec": {"runtime": {"port": 9001}}}, "-n", world.tenant, user=CAROL) == ""
     assert editors(world, name) == [f"user:{CAROL}"]
     assert rules(approve(world, CAROL, app=name)) == {"MA-APR-004"}

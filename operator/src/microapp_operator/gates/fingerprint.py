@@ -3,20 +3,16 @@
 Computed from the defaulted model, so that a default spelled out and one left out are the same.
 """
 
-from typing import Any
-
 from microapp_operator.model import EgressEndpoint, MicroApp, SecretRequest
 from microapp_operator.model.approval import PolicyException
 from microapp_operator.model.canonical import digest
-from microapp_operator.model.microapp import NOT_RISK
+from microapp_operator.model.microapp import drop_harmless
 
 
 def compute_fingerprint(app: MicroApp) -> str:
     """Of the whole spec but for ``NOT_RISK``, tier included: any change of it voids the approvals given for it."""
     spec = app.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    for path in NOT_RISK:
-        _drop(spec, path.split("."))
-    return digest({**_of(app), "spec": spec})
+    return digest({**_of(app), "spec": drop_harmless(spec)})
 
 
 def compute_endpoint_fingerprint(app: MicroApp, endpoint: EgressEndpoint) -> str:
@@ -44,9 +40,3 @@ def compute_exception_fingerprint(namespace: str, name: str, tier: str, exceptio
 
 def _of(app: MicroApp) -> dict[str, str]:
     return {"namespace": app.metadata.namespace, "name": app.metadata.name}
-
-
-def _drop(mapping: dict[str, Any], path: list[str]) -> None:
-    for key in path[:-1]:
-        mapping = mapping[key]
-    mapping.pop(path[-1], None)

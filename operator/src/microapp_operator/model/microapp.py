@@ -1,7 +1,8 @@
 """MicroApp: what a developer declares. Field descriptions are the text of ``kubectl explain``."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
@@ -185,6 +186,18 @@ NOT_RISK: Final = ("description", "owner.contact", "runtime.replicas", "suspend"
 
 Replicas are bounded by each Approval instead, so that fewer need no new one and more do.
 """
+
+
+def drop_harmless(spec: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A copy of ``spec`` (JSON names) without ``NOT_RISK``."""
+    kept: dict[str, Any] = {}
+    for key, value in spec.items():
+        path = f"{prefix}{key}"
+        if path in NOT_RISK:
+            continue
+        deeper = isinstance(value, Mapping) and any(each.startswith(f"{path}.") for each in NOT_RISK)
+        kept[key] = drop_harmless(value, f"{path}.") if deeper else value
+    return kept
 
 
 class MicroAppSpec(Model):

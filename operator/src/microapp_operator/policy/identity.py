@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from microapp_operator.constants import ANNOTATION_EDITORS, EXTRA_PERSON
+from microapp_operator.model.microapp import drop_harmless
 from microapp_operator.policy.settings import PolicySettings
 
 SYSTEM: Final = "user:system:"
@@ -30,14 +31,14 @@ def read_editors(annotations: Mapping[str, str]) -> tuple[str, ...]:
 def stamp_editors(request: Mapping[str, Any]) -> tuple[str, ...]:
     """The editors' stamp that a MicroApp must carry after ``request`` (an admission request).
 
-    Whoever changes the spec joins those who changed it since people last approved it; after an approval the list
-    starts anew. Who changes nothing of the spec doesn't change the stamp.
+    Whoever changes what of the spec carries risk joins those who did since people last approved it; after an
+    approval the list starts anew. Who changes nothing of that doesn't change the stamp.
     """
     me, old, new = identities(request["userInfo"]), request.get("oldObject"), request.get("object") or {}
     if not old:
         return me
     before = read_editors(old.get("metadata", {}).get("annotations") or {})
-    if old.get("spec") == new.get("spec"):
+    if drop_harmless(old.get("spec") or {}) == drop_harmless(new.get("spec") or {}):
         return before
     if _reviewed(old):
         return me
