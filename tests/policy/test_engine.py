@@ -1,46 +1,23 @@
 """The engine never answers with an accidental allow, whatever it is given."""
 
-import io
-import json
-import tarfile
 import threading
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hack.policy.cases import base
-from hack.policy.rules import opa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.bundles import SOUND, compiled, handmade, packed
 
 from microapp_operator.adapters.rego import Limits, RegoEngine, packaged_bundle
 from microapp_operator.errors import PolicyFailure
 from microapp_operator.policy.groups import GROUPS
 
-RULE = {
-    "id": "MA-TST-001",
-    "title": "t",
-    "what": "w.",
-    "why": "y.",
-    "fix": "f.",
-    "docs": "d",
-    "severity": "high",
-    "tiers": ["low"],
-}
-SOUND = '{"id": "MA-TST-001", "path": "spec"}'
-
-
-def compiled(folder: Path, pod: str, *, groups: tuple[str, ...] = GROUPS) -> bytes:
-    """A bundle whose entry point for pods is ``pod``, and whose others object to nothing."""
-    source = folder / "source"
-    source.mkdir(parents=True)
-    rest = "\n".join(f"{g.lower()} := set()" for g in groups if g != "Pod")
-    (source / "main.rego").write_text(f"package microapps.admission\n{pod}\n{rest}\n")
-    (source / "data.json").write_text(json.dumps({"microapps": {"catalogue": [RULE]}}))
-    target = folder / "bundle.tar.gz"
-    entrypoints = [f"--entrypoint=microapps/admission/{g.lower()}" for g in groups]
-    opa("build", "--bundle", "--target=wasm", *entrypoints, f"--output={target}", ".", cwd=source)
-    return target.read_bytes()
+SHIPPED = packaged_bundle()
+GZIP_HEADER = 10
+"""Bytes (RFC 1952): time and system in them are anybody's."""
 
 
 def test_the_shipped_bundle_is_sound() -> None:
@@ -75,15 +52,47 @@ def test_a_missing_entry_point_is_refused(tmp_path: Path) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=64))
 def test_noise_is_refused(noise: bytes) -> None:
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
-        for name in ("policy.wasm", "data.json"):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(noise)
-            tar.addfile(entry, io.BytesIO(noise))
-    for bundle in (noise, archive.getvalue()):
+    for bundle in (noise, packed(noise, noise)):
         with pytest.raises(PolicyFailure):
             RegoEngine(bundle)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(GZIP_HEADER * 8, len(SHIPPED) * 8 - 1))
+def test_a_bundle_with_one_bit_flipped_is_refused(bit: int) -> None:
+    flipped = bytearray(SHIPPED)
+    flipped[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(PolicyFailure, match=r"no policy bundle|cut off"):
+        RegoEngine(bytes(flipped))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, len(SHIPPED) - 1))
+def test_a_bundle_cut_short_is_refused(length: int) -> None:
+    with pytest.raises(PolicyFailure, match=r"no policy bundle|cut off"):
+        RegoEngine(SHIPPED[:length])
+
+
+def test_a_bundle_that_unpacks_to_gigabytes_is_refused() -> None:
+    pack = zlib.compressobj(wbits=31)
+    bomb = b"".join(pack.compress(bytes(2**20)) for _ in range(100)) + pack.flush()
+    with pytest.raises(PolicyFailure, match="larger than 64 MiB"):
+        RegoEngine(bomb)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"microapps": {"catalogue": 5}}',
+        b'{"microapps": {"catalogue": [{"id": "MA-TST-001"}]}}',
+    ],
+)
+def test_a_bundle_without_its_rules_texts_is_refused(data: bytes) -> None:
+    with pytest.raises(PolicyFailure, match="can't be loaded"):
+        RegoEngine(packed(handmade(), data))
 
 
 def test_a_policy_that_never_ends_is_stopped(tmp_path: Path) -> None:

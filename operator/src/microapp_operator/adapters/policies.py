@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from microapp_operator.adapters.rego import RegoEngine, packaged_bundle
-from microapp_operator.errors import InvalidSpec, PolicyFailure
+from microapp_operator.errors import PolicyFailure
 from microapp_operator.policy.settings import PolicySettings, read_settings
 
 log = structlog.get_logger(__name__)
@@ -42,26 +42,43 @@ class Policies:
         self.settings = self._read_settings()
         self.on_change: Callable[[], None] = lambda: None
         self.on_refused: Callable[[], None] = lambda: None
+        self._refused: dict[str, str] = {}
+        self._spoilt: bytes | None = None
 
     async def keep_current(self) -> None:
-        """Take changed files into force, until cancelled; what is no good is refused, and the old stays."""
-        refused = ""
+        """Take changed files into force, each by itself, until cancelled; what is no good is refused, the old stays."""
         while True:
             await asyncio.sleep(_LOOK_EVERY)
-            try:
-                settings = self._read_settings()
-                changed = await asyncio.to_thread(self.engine.reload, self._read_bundle())
-                refused = ""
-            except (PolicyFailure, InvalidSpec) as error:
-                if str(error) != refused:
-                    log.error("policies_refused", why=error.finding.message, path=error.finding.path)
-                    self.on_refused()
-                refused = str(error)
-                continue
-            if changed or settings != self.settings:
-                self.settings = settings
+            taken = [await self._take("settings", self._take_settings), await self._take("bundle", self._take_bundle)]
+            if any(taken):
                 log.info("policies_changed", digest=self.engine.digest)
                 self.on_change()
+
+    async def _take(self, what: str, look: Callable[[], bool]) -> bool:
+        try:
+            taken = await asyncio.to_thread(look)
+        except Exception as error:  # noqa: BLE001 - a loop that ends would keep the old rules for ever
+            if str(error) != self._refused.get(what):
+                log.error("policies_refused", what=what, error=type(error).__name__, why=str(error))
+                self.on_refused()
+            self._refused[what] = str(error)
+            return False
+        self._refused.pop(what, None)
+        return taken
+
+    def _take_settings(self) -> bool:
+        old, self.settings = self.settings, self._read_settings()
+        return old != self.settings
+
+    def _take_bundle(self) -> bool:
+        bundle = self._read_bundle()
+        if bundle == self._spoilt:
+            return False  # refused and told of already: compiling it again would tell nothing new
+        self._refused.pop("bundle", None)  # another one, though it may be wrong in the same way
+        self._spoilt = bundle
+        taken = self.engine.reload(bundle)
+        self._spoilt = None
+        return taken
 
     def close(self) -> None:
         """Free the engine."""

@@ -4,9 +4,11 @@ never an allow. Must not import reconcile, admission or any API client.
 
 import hashlib
 import io
+import os
 import tarfile
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Final
 
@@ -21,6 +23,9 @@ from microapp_operator.policy.verdict import Violation
 
 _ENTRY: Final = "microapps/admission/"
 _BUNDLE_MAX: Final = 64 * 2**20
+"""Bytes of a bundle once unpacked."""
+_GZIP: Final = 31
+"""zlib's number for gzip with a window of any size; it verifies the checksum at the end."""
 _CANARY: Final = {
     "request": {"operation": "CREATE", "kind": {"kind": "Pod"}, "object": {"spec": {"hostNetwork": True}}}
 }
@@ -36,7 +41,7 @@ class Limits:
 
     seconds: float = 1.0
     memory: int = 64 * 2**20
-    instances: int = 2
+    instances: int = field(default_factory=lambda: os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +116,17 @@ def _load(bundle: bytes, limits: Limits) -> _Loaded:
 
 
 def _unpack(bundle: bytes) -> tuple[bytes, bytes]:
-    """policy.wasm and data.json of an OPA bundle."""
+    """policy.wasm and data.json of an OPA bundle whose checksum (RFC 1952) holds."""
     try:
-        with tarfile.open(fileobj=io.BytesIO(bundle), mode="r:gz") as archive:
-            members = {m.name.lstrip("/"): m for m in archive.getmembers() if m.isfile() and m.size <= _BUNDLE_MAX}
+        inflate = zlib.decompressobj(wbits=_GZIP)
+        packed = inflate.decompress(bundle, _BUNDLE_MAX)
+        if not inflate.eof:
+            raise PolicyFailure(f"the policy bundle is cut off, or larger than {_BUNDLE_MAX >> 20} MiB.")
+        with tarfile.open(fileobj=io.BytesIO(packed), mode="r:") as archive:
+            members = {m.name.lstrip("/"): m for m in archive.getmembers() if m.isfile()}
             found = [archive.extractfile(members[name]) for name in ("policy.wasm", "data.json")]
             wasm, data = (file.read() if file is not None else b"" for file in found)
-    except (tarfile.TarError, KeyError, OSError, EOFError) as error:
+    except (zlib.error, tarfile.TarError, KeyError, OSError, EOFError, ValueError) as error:
         raise PolicyFailure(f"this is no policy bundle with policy.wasm and data.json: {error}.") from error
     return wasm, data
 
@@ -144,10 +153,10 @@ def _evaluate(loaded: _Loaded, group: str, document: Mapping[str, Any]) -> tuple
         raise PolicyFailure(f"the policies gave no answer: {error}.") from error
     except TypeError as error:
         raise PolicyFailure(f"the request can't be given to the policies: {error}.") from error
-    found = answer[0].get("result") if answer else None
-    if not isinstance(found, list):
-        raise PolicyFailure(f"the policies for {group} are undefined.")
-    return tuple(_violation(loaded.rules, entry) for entry in found)
+    match answer:
+        case [{"result": list() as found}]:
+            return tuple(_violation(loaded.rules, entry) for entry in found)
+    raise PolicyFailure(f"the policies for {group} are undefined.")
 
 
 def _violation(rules: Mapping[str, Rule], entry: Any) -> Violation:

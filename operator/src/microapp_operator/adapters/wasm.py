@@ -17,8 +17,11 @@ import wasmtime
 _PAGE: Final = 65_536
 _TICK: Final = 0.05
 """Seconds of one epoch: the grain of the deadline."""
-_NEVER: Final = 1 << 40
+_SETUP: Final = 200
+"""Ticks of the engine's clock an instance may take to come up."""
 _ABI: Final = 1
+_LENGTH: Final = ctypes.CDLL(None).strnlen
+_LENGTH.argtypes, _LENGTH.restype = (ctypes.c_void_p, ctypes.c_size_t), ctypes.c_size_t
 _CALL: Final = """
 (module
   (import "policy" "opa_eval" (func $eval (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
@@ -50,18 +53,19 @@ class Module:
         self._engine = wasmtime.Engine(config)
         self._seconds, self._pages = seconds, memory // _PAGE
         self._ticks = math.ceil(seconds / _TICK) + 1
+        self._stop = threading.Event()
+        threading.Thread(target=self._tick, name="policy-deadline", daemon=True).start()
         try:
             self._module = wasmtime.Module(self._engine, wasm)
             first = self._instance()
-        except wasmtime.WasmtimeError as error:
+            self.entrypoints = first.table("entrypoints")
+            self.builtins = tuple(first.table("builtins"))
+        except (WasmError, wasmtime.WasmtimeError, wasmtime.Trap, TypeError, ValueError) as error:
+            self._stop.set()
             raise WasmError(f"not WebAssembly that can be run: {error}") from error
-        self.entrypoints: dict[str, int] = first.table("entrypoints")
-        self.builtins: tuple[str, ...] = tuple(first.table("builtins"))
         self._pool: queue.LifoQueue[_Instance | None] = queue.LifoQueue()
         for spare in (first, *[None] * (instances - 1)):
             self._pool.put(spare)
-        self._stop = threading.Event()
-        threading.Thread(target=self._tick, name="policy-deadline", daemon=True).start()
 
     def evaluate(self, entrypoint: int, document: bytes) -> list[dict[str, object]]:
         """The result set of ``entrypoint`` for the JSON ``document``; WasmError without one."""
@@ -69,27 +73,26 @@ class Module:
             instance = self._pool.get(timeout=self._seconds)
         except queue.Empty:
             raise WasmError(f"no instance came free within {self._seconds:g} s") from None
+        sound = None
         try:
             instance = instance or self._instance()
             answer = instance.evaluate(entrypoint, document, self._ticks)
             result: list[dict[str, object]] = orjson.loads(answer)
+            sound = instance
         except wasmtime.Trap as error:
-            instance = None
             late = error.trap_code is wasmtime.TrapCode.INTERRUPT
             raise WasmError(f"no answer within {self._seconds:g} s" if late else str(error)) from error
         except (wasmtime.WasmtimeError, orjson.JSONDecodeError) as error:
-            instance = None
             raise WasmError(str(error)) from error
-        except WasmError:
-            instance = None
-            raise
         finally:
-            self._pool.put(instance)
+            self._pool.put(sound)
         return result
 
     def close(self) -> None:
-        """Stop the clock; evaluations under way end, at the latest at their deadline."""
-        threading.Timer(self._seconds + _TICK, self._stop.set).start()
+        """Stop the clock, but not before those who still wait for an instance have reached their deadline."""
+        clock = threading.Timer(3 * self._seconds + 1, self._stop.set)
+        clock.daemon = True
+        clock.start()
 
     def _instance(self) -> "_Instance":
         return _Instance(self._engine, self._module, self._pages)
@@ -104,7 +107,7 @@ class _Instance:
 
     def __init__(self, engine: wasmtime.Engine, module: wasmtime.Module, pages: int) -> None:
         self._store = wasmtime.Store(engine)
-        self._store.set_epoch_deadline(_NEVER)
+        self._store.set_epoch_deadline(_SETUP)
         self._memory = wasmtime.Memory(self._store, wasmtime.MemoryType(wasmtime.Limits(_least(module), pages)))
         linker = wasmtime.Linker(engine)
         linker.define(self._store, "env", "memory", self._memory)
@@ -119,6 +122,8 @@ class _Instance:
             raise WasmError("the module doesn't speak OPA's ABI 1")
         self._exports = {name: func for name, func in exports.items() if isinstance(func, wasmtime.Func)}
         self._heap = self._call("opa_heap_ptr_get")
+        if not 0 < self._heap <= self._memory.data_len(self._store):
+            raise WasmError("its heap begins outside of its memory")
         linker.define_instance(self._store, "policy", instance)
         caller = linker.instantiate(self._store, wasmtime.Module(engine, _CALL)).exports(self._store)
         self._eval = cast(wasmtime.Func, caller["evaluate"])
@@ -126,7 +131,9 @@ class _Instance:
     def table(self, name: str) -> dict[str, int]:
         """What ``entrypoints`` or ``builtins`` tell: ids by name."""
         address = self._call("opa_json_dump", self._call(name))
-        found: dict[str, int] = orjson.loads(self._text(address))
+        found = orjson.loads(self._text(address))
+        if not isinstance(found, dict) or not all(isinstance(number, int) for number in found.values()):
+            raise WasmError(f"its {name} are no ids by name")
         return found
 
     def evaluate(self, entrypoint: int, document: bytes, ticks: int) -> bytes:
@@ -136,11 +143,7 @@ class _Instance:
             self._memory.grow(self._store, math.ceil(missing / _PAGE))
         self._memory.write(self._store, document, self._heap)
         self._store.set_epoch_deadline(ticks)
-        try:
-            address = self._eval(self._store, self._heap, entrypoint << 32 | len(document))
-        finally:
-            self._store.set_epoch_deadline(_NEVER)
-        return self._text(address)
+        return self._text(self._eval(self._store, self._heap, entrypoint << 32 | len(document)))
 
     def _call(self, name: str, *arguments: int) -> int:
         if name not in self._exports:
@@ -148,9 +151,13 @@ class _Instance:
         return int(self._exports[name](self._store, *arguments))
 
     def _text(self, address: int) -> bytes:
-        """The NUL-terminated bytes at ``address``."""
+        """The NUL-terminated bytes at ``address``; WasmError when they aren't all inside the memory."""
+        room = self._memory.data_len(self._store) - address
         base = ctypes.addressof(self._memory.data_ptr(self._store).contents)
-        return ctypes.string_at(base + address)
+        length = _LENGTH(base + address, room) if address >= 0 and room > 0 else room
+        if length >= room:
+            raise WasmError("it answered with an address outside of its memory")
+        return ctypes.string_at(base + address, length)
 
     def _abort(self, address: int) -> None:
         raise WasmError(f"the policy gave up: {self._text(address).decode(errors='replace')}")

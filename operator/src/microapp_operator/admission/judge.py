@@ -10,18 +10,22 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
 from microapp_operator.adapters.rego import RegoEngine
 from microapp_operator.admission.enquiry import Enquirer
 from microapp_operator.errors import InvalidSpec, OperatorError, PolicyFailure
+from microapp_operator.model import Manifest
 from microapp_operator.policy.context import Knowledge, Question, build_question
 from microapp_operator.policy.review import Review, build_mutation, build_refusal, build_response, parse_review
 from microapp_operator.policy.stamp import build_stamp
 from microapp_operator.policy.verdict import Verdict, Violation, judge
 
 log = structlog.get_logger(__name__)
+_PATIENCE: Final = 3.0
+"""Seconds after which the API server has given up on an answer (timeoutSeconds of the configuration)."""
 OnReview = Callable[[str, str, float], None]
 """(kind, outcome, seconds)."""
 OnDenial = Callable[[str], None]
@@ -74,8 +78,9 @@ class Judge:
     async def _judge(self, review: Review) -> tuple[str, Answer]:
         try:
             question = build_question(review, self._known, await self._enquirer.about(review))
+            late = time.monotonic() + _PATIENCE
             digest, violations = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._engine.decide, review.group, question.document
+                self._threads, self._decide, review.group, question.document, late
             )
             verdict = await self._verdict(review, question, violations)
         except OperatorError as error:
@@ -95,6 +100,12 @@ class Judge:
                 rules=sorted({v.rule.id for v in verdict.denied}),
             )
         return "allowed" if verdict.allowed else "denied", Answer(200, build_response(review, verdict, digest))
+
+    def _decide(self, group: str, document: Manifest, late: float) -> tuple[str, tuple[Violation, ...]]:
+        """Not what nobody waits for any more: a backlog would only keep the next ones waiting, too."""
+        if time.monotonic() > late:
+            raise PolicyFailure(f"the request waited for more than {_PATIENCE:g} s.")
+        return self._engine.decide(group, document)
 
     async def _verdict(self, review: Review, question: Question, violations: Sequence[Violation]) -> Verdict:
         """Exceptions are asked for only where one would change something."""

@@ -72,26 +72,32 @@ class Webhook:
             port=self.options.health_port,
             facts={"bundle": lambda: policies.engine.digest},
         )
+        stop = _signals()
         await health.start()
-        await self._refresh_until_served()
-        await feed.start()
-        await server.start()
-        self._started = True
-        loops = [
-            asyncio.create_task(keep_fresh(self.certificates), name="certificates"),
-            asyncio.create_task(policies.keep_current(), name="policies"),
-        ]
-        await _signalled()
+        starting = asyncio.create_task(self._start(feed, server), name="start")
+        loops = [starting, asyncio.create_task(policies.keep_current(), name="policies")]
+        starting.add_done_callback(lambda task: stop.set() if task.cancelled() or task.exception() else None)
+        await stop.wait()
         self._started = False
         log.info("stopping")
         for loop in loops:
             loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        ended = (await asyncio.gather(*loops, return_exceptions=True))[0]
         await server.stop()
         await feed.stop()
         await health.stop()
         await self.client.close()
         policies.close()
+        if isinstance(ended, Exception):
+            raise ended
+
+    async def _start(self, feed: Feed, server: WebhookServer) -> None:
+        """Listen once certificate and first lists are there; then keep the certificate fresh."""
+        await self._refresh_until_served()
+        await feed.start()
+        await server.start()
+        self._started = True
+        await keep_fresh(self.certificates)
 
     def _changed(self, policies: Policies, known: Knowledge) -> None:
         known.settings = policies.settings.document()
@@ -123,9 +129,10 @@ def _stale(feed: Feed) -> str | None:
     return f"not heard of: {', '.join(sorted(old))}" if old else None
 
 
-async def _signalled() -> None:
+def _signals() -> asyncio.Event:
+    """Set by the signals that ask to stop, however far the start has come."""
     stop = asyncio.Event()
     register: Callable[..., None] = asyncio.get_running_loop().add_signal_handler
     for number in (signal.SIGTERM, signal.SIGINT):
         register(number, stop.set)
-    await stop.wait()
+    return stop

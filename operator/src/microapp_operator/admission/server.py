@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from microapp_operator.adapters.http import ListenError
 from microapp_operator.admission.judge import Answer, Judge
@@ -16,6 +18,8 @@ BODY_MAX = 8 * 2**20
 """Bytes of one review: etcd takes objects of 1.5 MiB, the API server requests of 3, and an update holds two."""
 _BODY_WITHIN = 10.0
 """Seconds a client has to send its body; the API server gives up on us after three."""
+_DRAIN = 5.0
+"""Seconds the requests under way have to end when the process does."""
 _JSON = "application/json"
 
 
@@ -26,14 +30,16 @@ class WebhookServer:
         self._judge, self._certificates = judge, certificates
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
+        self._under_way, self._idle = 0, asyncio.Event()
+        self._idle.set()
 
     async def start(self) -> int:
         """Listen; returns the port. ListenError when it can't be had."""
-        application = web.Application(client_max_size=BODY_MAX)
+        application = web.Application(client_max_size=BODY_MAX, middlewares=[self._counted])
         application.router.add_post("/validate", partial(_serve, self._judge.answer))
         application.router.add_post("/mutate", partial(_serve, self._judge.stamp))
         runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=5.0, keepalive_timeout=120.0, auto_decompress=False
+            application, access_log=None, shutdown_timeout=1.0, keepalive_timeout=120.0, auto_decompress=False
         )
         await runner.setup()
         try:
@@ -49,8 +55,24 @@ class WebhookServer:
     async def stop(self) -> None:
         """Finish the answers under way and free the port."""
         if self._runner is not None:
+            for site in self._runner.sites:
+                await site.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DRAIN):  # aiohttp reads no more of a body once it cleans up
+                    await self._idle.wait()
             await self._runner.cleanup()
         self._judge.close()
+
+    @web.middleware
+    async def _counted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            return await handler(request)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
 
 
 async def _serve(ask: Callable[[bytes], Awaitable[Answer]], request: web.Request) -> web.Response:

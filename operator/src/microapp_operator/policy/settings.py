@@ -1,13 +1,15 @@
 """What the admins decide for the rules, from one file. Frozen; the same for webhook, operator and command line."""
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Any
 
 import jwt
 import yaml
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic import BaseModel as PydanticModel
-from pydantic import ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticSerializationError
 
 from microapp_operator.errors import InvalidSpec
 from microapp_operator.model.common import Manifest
@@ -65,6 +67,11 @@ class Attestor(PydanticModel):
         return jwt.PyJWKSet.from_dict(self.keys)
 
 
+def _network(value: str) -> str:
+    """In CIDR notation: the rules would compare a range that is none with nothing, and so guard nothing."""
+    return str(ipaddress.ip_network(value))
+
+
 class PolicySettings(PydanticModel):
     """Settings of the rules.
 
@@ -83,7 +90,7 @@ class PolicySettings(PydanticModel):
     operators: tuple[str, ...] = ("system:serviceaccount:microapp-system:microapp-operator",)
     gitops: tuple[str, ...] = ("system:serviceaccount:argocd:argocd-application-controller",)
     break_glass_groups: tuple[str, ...] = ("system:masters",)
-    reserved_networks: tuple[str, ...] = ()
+    reserved_networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
     people: tuple[Person, ...] = ()
     attestors: tuple[Attestor, ...] = ()
     exception_days: Annotated[int, Field(ge=1, le=365)] = 90
@@ -100,8 +107,12 @@ def read_settings(path: Path) -> PolicySettings:
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no such date, no text
         raise InvalidSpec(path=str(path), message=f"can't be read: {error}.") from error
     try:
-        return PolicySettings.model_validate({} if loaded is None else loaded)
+        settings = PolicySettings.model_validate({} if loaded is None else loaded)
+        settings.model_dump_json()
+    except PydanticSerializationError as error:  # YAML can write half a surrogate pair, JSON can't
+        raise InvalidSpec(path=str(path), message=f"can't be given to the rules: {error}.") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise InvalidSpec(path=f"{path}: {where}", message=f"{first['msg']}.") from error
+    return settings

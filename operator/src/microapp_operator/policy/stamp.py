@@ -16,8 +16,11 @@ Patch = list[dict[str, Any]]
 
 def build_stamp(request: Mapping[str, Any]) -> Patch:
     """What to change of the object in ``request`` (an admission request); nothing for other kinds and operations."""
-    if request["operation"] not in ("CREATE", "UPDATE") or request.get("subResource") or not request.get("object"):
+    subject = request.get("object") or {}
+    if request["operation"] not in ("CREATE", "UPDATE") or request.get("subResource"):
         return []
+    if not (subject.get("metadata") and subject.get("spec")):
+        return []  # the API server refuses it by itself
     match request["kind"]["kind"]:
         case "MicroApp":
             return _editors(request)
