@@ -64,6 +64,21 @@ class OperatorProcess:
             self._process = None
         return status
 
+    @property
+    def pid(self) -> int:
+        """Its process id; LabError when it wasn't started."""
+        if self._process is None:
+            raise LabError("it was not started")
+        return self._process.pid
+
+    def ended(self) -> int:
+        """Wait until it ends by itself; returns its exit status."""
+        if self._process is None:
+            raise LabError("it was not started")
+        status = self._process.wait(_DEADLINE)
+        self._process = None
+        return status
+
     def running(self) -> bool:
         """True between ``start`` and ``stop``."""
         return self._process is not None

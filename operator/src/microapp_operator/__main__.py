@@ -5,7 +5,9 @@ import asyncio
 import ipaddress
 import os
 import signal
+import socket
 import sys
+import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,12 +28,14 @@ from microapp_operator.adapters.kubernetes.client import (
 from microapp_operator.adapters.kubernetes.cluster import KubernetesCluster
 from microapp_operator.adapters.kubernetes.events import KubernetesEvents
 from microapp_operator.adapters.kubernetes.informer import Informer
+from microapp_operator.adapters.kubernetes.lease import Election
 from microapp_operator.adapters.kubernetes.networks import discover_networks
 from microapp_operator.adapters.policies import Policies, PolicyFiles
 from microapp_operator.admission.process import Webhook, WebhookOptions
 from microapp_operator.admission.rotation import CertificateKeeper, FileCertificates, Place
 from microapp_operator.errors import OperatorError
 from microapp_operator.handlers import build_registry, build_settings
+from microapp_operator.reasons import Finding, Reason
 from microapp_operator.reconcile.engine import Engine
 from microapp_operator.reconcile.queue import WorkQueue
 from microapp_operator.reconcile.reconciler import Reconciler
@@ -65,6 +69,7 @@ class Operator:
     metrics: Metrics
     health: HealthServer
     policies: Policies
+    election: Election | None = None
 
     async def run(self) -> None:
         """Serve until a signal or the end of the feed: health first, then watches, then work; drain on the way out.
@@ -77,28 +82,39 @@ class Operator:
         feed = asyncio.create_task(self._feed(feed_may_end, stop), name="kopf")
         feed.add_done_callback(lambda _: stop.set())
         start = asyncio.create_task(self._start(), name="start")
+        start.add_done_callback(lambda task: stop.set() if not task.cancelled() and task.exception() else None)
         current = asyncio.create_task(self.policies.keep_current(), name="policies")
         await stop.wait()
         log.info("stopping")
         for task in (start, current):
             task.cancel()
-        await asyncio.gather(start, current, return_exceptions=True)
+        deposed = (await asyncio.gather(start, current, return_exceptions=True))[0]
         await self.engine.stop()
+        if self.election is not None:
+            await self.election.release()
         await self.informer.stop()
         await self.events.stop()
         await self.health.stop()
         feed_may_end.set()
         ended = (await asyncio.gather(feed, return_exceptions=True))[0]
         await self.client.close()
-        if isinstance(ended, BaseException):
-            raise ended
+        for error in (ended, deposed):
+            if isinstance(error, Exception):
+                raise error
 
     async def _start(self) -> None:
         """Nothing is reconciled on half a picture: the workers wait for the first lists."""
         await self.informer.start()
         for kind in self.informer.ages():
             self.metrics.track_watch(kind, partial(self._age, kind))
+        if self.election is None:
+            self.engine.start()
+            return
+        self.engine.standing_by = True
+        await self.election.lead()
         self.engine.start()
+        await self.election.keep()
+        raise OperatorError(Finding(Reason.RETRYING, "", "the Lease is lost: another process leads, or nobody does."))
 
     def _age(self, kind: str) -> float:
         return self.informer.ages()[kind]
@@ -140,13 +156,18 @@ async def build_operator(settings: Settings, files: PolicyFiles, *, host: str, p
     informer.on_policy = lambda kind, raw, deleted: engine.on_policy(kind, raw, deleted=deleted)
     informer.on_capabilities = engine.on_capabilities
     informer.on_app = witness.saw
+    election = None
+    if settings.lease_namespace:
+        identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+        election = Election(client, settings.lease_namespace, "microapp-operator", identity, SystemClock())
+        client.may_write = election.remaining
     checks: dict[str, Callable[[], str | None]] = {
         "workers": engine.dead_workers,
         "watches": partial(_stale_watches, informer, settings.watch_stale),
         "feed": witness.complaint,
     }
     health = HealthServer(checks, metrics.registry, host=host, port=port)
-    return Operator(client, informer, events, engine, witness, metrics, health, policies)
+    return Operator(client, informer, events, engine, witness, metrics, health, policies, election)
 
 
 def _policies_changed(policies: Policies, engine: Engine) -> None:
@@ -190,6 +211,11 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="network no app may name as egress, besides those the cluster tells of; may be repeated",
+    )
+    run.add_argument(
+        "--lease-namespace",
+        default="",
+        help="namespace of the Lease by which one of several processes leads; none: this one always does",
     )
     _add_webhook(commands.add_parser("webhook", help="answer admission reviews until stopped"))
     for command in commands.choices.values():
@@ -251,6 +277,7 @@ async def _run(arguments: argparse.Namespace) -> int:
         writes_in_flight=arguments.writes_in_flight,
         watch_inactivity=arguments.watch_inactivity,
         watch_stale=arguments.watch_stale,
+        lease_namespace=arguments.lease_namespace,
     )
     try:
         files = PolicyFiles(arguments.bundle, arguments.settings)

@@ -15,6 +15,7 @@ class Settings:
     writes_in_flight: write requests at once, over all workers.
     watch_inactivity: seconds without event or bookmark after which a watch is resumed.
     watch_stale: seconds after which /readyz calls a watch stale; bookmarks come every 60.
+    lease_namespace: where the Lease is by which one of several processes leads; empty: this one always does.
     """
 
     reserved_networks: tuple[Network, ...] = ()
@@ -22,6 +23,7 @@ class Settings:
     writes_in_flight: int = 32
     watch_inactivity: float = 70.0
     watch_stale: float = 150.0
+    lease_namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

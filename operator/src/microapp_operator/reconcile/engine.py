@@ -22,13 +22,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Engine:
-    """Feeds in, reconciles out. workers: MicroApps reconciled at once."""
+    """Feeds in, reconciles out. workers: MicroApps reconciled at once. standing_by: another process leads."""
 
     store: Store
     queue: WorkQueue
     reconciler: Reconciler
     metrics: Metrics
     workers: int
+    standing_by: bool = False
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def on_app(self, raw: Manifest, *, deleted: bool = False, initial: bool = False) -> None:
@@ -70,6 +71,7 @@ class Engine:
 
     def start(self) -> None:
         """Start the workers."""
+        self.standing_by = False
         self._tasks = [asyncio.create_task(self._work(), name=f"worker-{i}") for i in range(self.workers)]
         self.metrics.leading(True)
         log.info("workers_started", workers=self.workers, apps=len(self.store))
@@ -82,6 +84,8 @@ class Engine:
 
     def dead_workers(self) -> str | None:
         """For /readyz: why work isn't being done, or None."""
+        if self.standing_by:
+            return None
         if not self._tasks:
             return "the workers have not started: the first lists are not complete"
         dead = [t.get_name() for t in self._tasks if t.done()]

@@ -5,6 +5,7 @@ Bounded: at most ``in_flight`` writes at once, and a pause for all of them when 
 """
 
 import asyncio
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ MERGE = "application/merge-patch+json"
 OnRequest = Callable[[str, str, int, float], None]
 """(verb, resource, HTTP code or 0 when there was none, seconds)."""
 
-_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5)
+_TOTAL = 30.0
+_TIMEOUT = aiohttp.ClientTimeout(total=_TOTAL, connect=5)
 _QUOTA_BUSY = ("status unknown for quota", "exceeded quota")
 
 
@@ -88,6 +90,8 @@ class KubernetesClient:
         self._writes = UrgencyGate(in_flight)
         self._on_request = on_request
         self._calm_at = 0.0
+        self.may_write: Callable[[], float] = lambda: math.inf
+        """Seconds for which this process may still write; asked before each write, which then takes no longer."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -103,7 +107,14 @@ class KubernetesClient:
             pause = self._calm_at - asyncio.get_running_loop().time()
             if pause > 0:
                 await asyncio.sleep(pause)
-            return await self._send(call)
+            left = self.may_write()
+            if left <= 0:
+                raise Transient(f"{call.verb} {call.path}: not sent, this process is not the leader.")
+            return await self._send(call, within=left)
+
+    async def write_now(self, call: Call) -> Manifest:
+        """The JSON answer to a write that neither waits nor asks: of the Lease that allows all others."""
+        return await self._send(call)
 
     async def stream(self, call: Call, *, total: float) -> aiohttp.ClientResponse:
         """An open watch of at most ``total`` seconds; the caller reads and closes it."""
@@ -114,11 +125,12 @@ class KubernetesClient:
             raise _error(call, response.status, response.headers, text)
         return response
 
-    async def _send(self, call: Call) -> Manifest:
+    async def _send(self, call: Call, *, within: float = math.inf) -> Manifest:
         loop = asyncio.get_running_loop()
+        limits = _TIMEOUT if within >= _TOTAL else aiohttp.ClientTimeout(total=within, connect=5)
         started, code = loop.time(), 0
         try:
-            response = await self._request(call, _TIMEOUT)
+            response = await self._request(call, limits)
             code = response.status
             text = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -57,7 +57,8 @@ class KubernetesEvents:
         if self._task is None:
             return
         try:
-            await asyncio.wait_for(self._queue.join(), 5)
+            async with asyncio.timeout(5):
+                await self._queue.join()
         except TimeoutError:
             log.warning("events_not_written", count=self._queue.qsize())
         self._task.cancel()

@@ -116,7 +116,9 @@ class Watch:
     async def _follow(self, response: aiohttp.ClientResponse, version: str) -> str:
         while True:
             try:
-                line = await asyncio.wait_for(response.content.readline(), self.inactivity)
+                # Not wait_for: up to Python 3.11 it swallows a cancellation that comes with a line (cpython #86296).
+                async with asyncio.timeout(self.inactivity):
+                    line = await response.content.readline()
             except TimeoutError:
                 # Whatever went quiet may have swallowed events: only a new list tells what is.
                 log.warning("watch_silent", kind=self.kind.kind, seconds=self.inactivity)
