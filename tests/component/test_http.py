@@ -77,6 +77,7 @@ async def test_readiness_as_json_says_the_same() -> None:
     assert json.loads(answer.text) == {
         "ready": False,
         "checks": [{"name": "watches", "ok": False, "why": "stale"}, {"name": "leader", "ok": True, "why": ""}],
+        "facts": {},
     }
 
 
