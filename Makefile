@@ -99,7 +99,7 @@ $(VENV)/.complete: requirements.lock
 		echo "$(PYTHON) can't make virtual environments: install the package python3-venv" >&2; exit 1; }
 	@echo "making $(VENV) from requirements.lock …"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
 # The local cluster is built with Go, unless another cluster is named or kind is there.
