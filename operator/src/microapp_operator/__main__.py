@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--settings", type=Path, help="YAML file with the settings of the rules, watched as well")
         command.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
         command.add_argument("--log-format", default="json", choices=("json", "text"))
+    _add_validate(commands)
     return parser
 
 
@@ -81,6 +82,39 @@ def _add_webhook(webhook: argparse.ArgumentParser) -> None:
     webhook.add_argument("--key", type=Path, help="its private key; given together with --certificate")
 
 
+def _add_validate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    validate = commands.add_parser(
+        "validate",
+        help="say what admission and the operator would say of the objects in files; no cluster is asked",
+        epilog=_STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    validate.add_argument("files", nargs="+", metavar="FILE", help="YAML or JSON, a folder of them, or - for stdin")
+    validate.add_argument(
+        "--with",
+        dest="context",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="what the cluster holds besides: RiskTiers, Connectors, Tenants, Namespaces, MicroApps, Approvals",
+    )
+    validate.add_argument(
+        "-n", "--namespace", default="", help="where objects go that name no namespace, as kubectl has it"
+    )
+    validate.add_argument("--output", choices=("text", "json", "sarif"), default="text")
+    validate.add_argument("--strict", action="store_true", help="exit with 1 for warnings and what isn't judged, too")
+    validate.add_argument("--bundle", type=Path, help="policy bundle instead of the one that ships")
+    validate.add_argument("--settings", type=Path, help="YAML file with the settings of the rules")
+
+
+_STATUSES = """exit status:
+  0  nothing would be denied
+  1  something would be denied, or not be run (with --strict: or warned about, or isn't judged in full)
+  2  something can't be read, or the command is used wrongly
+  3  the rules gave no answer
+"""
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from microapp_operator.wiring import operator  # noqa: PLC0415
 
@@ -93,7 +127,13 @@ def _webhook(arguments: argparse.Namespace) -> int:
     return webhook.run(arguments)
 
 
-_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"run": _run, "webhook": _webhook}
+def _validate(arguments: argparse.Namespace) -> int:
+    from microapp_operator.cli import validate  # noqa: PLC0415
+
+    return validate.run(arguments, _version())
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"run": _run, "webhook": _webhook, "validate": _validate}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
