@@ -105,8 +105,9 @@ class Bench:
             ruled = self._ruled(subject, subject.manifest, None) if kind in OURS else ()
         except PolicyFailure:
             ruled = ()  # admission is never asked about what breaks its schema
-        said = {f.path for f in ruled if f.level is Level.DENIED}
-        return (*(f for f in found if f.path not in said), *(f for f in ruled if f.rule != SCHEMA))
+        besides = [f for f in ruled if f.rule != SCHEMA]
+        said = {f.path for f in besides if f.level is Level.DENIED}
+        return (*(f for f in found if f.path not in said), *besides)
 
     def _ruled(self, subject: Located, manifest: Manifest, app: MicroApp | None) -> tuple[Finding, ...]:
         """What the rules say."""

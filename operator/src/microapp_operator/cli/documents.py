@@ -47,7 +47,7 @@ def read_documents(source: Source) -> Iterator[Document | Problem]:
         return
     loader, begin = _Loader(text), 1
     try:
-        while (node := loader.get_node()) is not None:
+        while loader.check_node() and (node := loader.get_node()) is not None:
             begin = int(node.start_mark.line) + 1
             fault = _Check(source.name).fault(node)
             if fault is not None:
