@@ -17,6 +17,8 @@ _SIZE_MAX: Final = 16 * 2**20
 """Characters and values of one document once its aliases are written out."""
 _TAG: Final = "tag:yaml.org,2002:"
 _TAGS: Final = frozenset(f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))
+_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""Line breaks (YAML 1.1, 4.2)."""
 _STEP: Final = re.compile(r"\[(\d+)\]|\[([^\]]+)\]|([^.\[\]]+)")
 _SURROGATES: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _HELM: Final = (
@@ -123,11 +125,12 @@ def _broken(file: str, text: str, error: yaml.YAMLError) -> Problem:
         why = str(error).partition("\n")[0]
         return Problem(file, 0, f"is no text: {why}.", "Give YAML or JSON; this looks like a binary file.")
     mark = error.problem_mark or error.context_mark
-    line = mark.line + 1 if mark else 0
+    lines = _BREAK.split(text.rstrip())
+    line = min(mark.line + 1, len(lines)) if mark else 0  # what is missing at the end is missing on the last line
     fix = "Check indentation, quotes and brackets there."
     if "{{" in text:
         fix = _HELM
-    elif line and "\t" in "".join(text.split("\n")[line - 1 : line]):
+    elif line and "\t" in lines[line - 1]:
         fix = "Indent with spaces; YAML takes no tabs there."
     return Problem(file, line, f"is neither YAML nor JSON: {error.problem or error.context}.", fix)
 
