@@ -1,4 +1,1 @@
-"""Commands for people and pipelines: files in, words and exit codes out. No cluster is asked.
-
-Must not import reconcile, admission or kopf.
-"""
+"""Commands: the command line itself, and what does its work once and ends. Must not import reconcile or kopf."""
