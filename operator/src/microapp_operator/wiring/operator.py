@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,22 +25,26 @@ from microapp_operator.adapters.kubernetes.events import KubernetesEvents
 from microapp_operator.adapters.kubernetes.informer import Informer
 from microapp_operator.adapters.kubernetes.lease import Election
 from microapp_operator.adapters.kubernetes.networks import discover_networks
+from microapp_operator.adapters.kubernetes.probe_pods import KubernetesProbeGround
 from microapp_operator.adapters.policies import Policies, PolicyFiles
 from microapp_operator.errors import OperatorError
 from microapp_operator.handlers import build_registry, build_settings
 from microapp_operator.reasons import Finding, Reason
 from microapp_operator.reconcile.engine import Engine
+from microapp_operator.reconcile.prober import Prober
 from microapp_operator.reconcile.queue import WorkQueue
 from microapp_operator.reconcile.reconciler import Reconciler
 from microapp_operator.reconcile.report import Reporter
 from microapp_operator.reconcile.services import Services
 from microapp_operator.reconcile.store import Store
 from microapp_operator.reconcile.witness import Witness
-from microapp_operator.settings import Settings
+from microapp_operator.settings import Images, ProbeSettings, Settings
 from microapp_operator.telemetry import Metrics, configure_logging
 from microapp_operator.wiring.clock import SystemClock
 
 log = structlog.get_logger(__name__)
+_LAST_WORDS = 5.0
+"""Seconds that the probing gets to delete its pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Operator:
     health: HealthServer
     policies: Policies
     election: Election | None = None
+    prober: Prober | None = None
 
     async def run(self) -> None:
         """Serve until a signal or the end of the feed: health first, then watches, then work; drain on the way out.
@@ -102,13 +107,27 @@ class Operator:
         for kind in self.informer.ages():
             self.metrics.track_watch(kind, partial(self._age, kind))
         if self.election is None:
-            self.engine.start()
+            await self._lead(asyncio.Event().wait())
             return
         self.engine.standing_by = True
         await self.election.lead()
-        self.engine.start()
-        await self.election.keep()
+        await self._lead(self.election.keep())
         raise OperatorError(Finding(Reason.RETRYING, "", "the Lease is lost: another process leads, or nobody does."))
+
+    async def _lead(self, until: Awaitable[object]) -> None:
+        """Reconcile and probe ``until`` it is over."""
+        if self.prober is None:
+            self.engine.start()
+            await until
+            return
+        await self.prober.recall()
+        self.engine.start()
+        probing = asyncio.create_task(self.prober.run(), name="prober")
+        try:
+            await until
+        finally:
+            probing.cancel()
+            await asyncio.wait({probing}, timeout=_LAST_WORDS)
 
     def _age(self, kind: str) -> float:
         return self.informer.ages()[kind]
@@ -138,7 +157,8 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
     cluster = KubernetesCluster(client, informer.record)
     events = KubernetesEvents(client, on_drop=metrics.event_dropped)
     policies = Policies(files, map(str, reserved))
-    store = Store(reserved, policies.settings, policies.engine.digest)
+    images = Images(gate=settings.probe.image if settings.probe else "")
+    store = Store(reserved, policies.settings, policies.engine.digest, images)
     queue = WorkQueue(on_latency=metrics.queued)
     metrics.track_queue(lambda: len(queue))
     reporter = Reporter(cluster, events, store, metrics)
@@ -155,13 +175,17 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
         identity = f"{socket.gethostname()}_{uuid.uuid4()}"
         election = Election(client, settings.lease_namespace, "microapp-operator", identity, SystemClock())
         client.may_write = election.remaining
+    prober = None
+    if settings.probe is not None:
+        ground = KubernetesProbeGround(client, settings.probe.namespace)
+        prober = Prober(ground, settings.probe, SystemClock(), metrics, engine.on_isolation)
     checks: dict[str, Callable[[], str | None]] = {
         "workers": engine.dead_workers,
         "watches": partial(_stale_watches, informer, settings.watch_stale),
         "feed": witness.complaint,
     }
     server = HealthServer(checks, metrics.registry, host=health.host, port=health.port)
-    return Operator(client, informer, events, engine, witness, metrics, server, policies, election)
+    return Operator(client, informer, events, engine, witness, metrics, server, policies, election, prober)
 
 
 def _policies_changed(policies: Policies, engine: Engine) -> None:
@@ -179,6 +203,17 @@ def run(arguments: argparse.Namespace, version: str) -> int:
     return uvloop.run(_run(arguments, version))
 
 
+def _probe(arguments: argparse.Namespace) -> ProbeSettings | None:
+    if arguments.probe_image is None:
+        return None
+    return ProbeSettings(
+        image=arguments.probe_image,
+        namespace=arguments.probe_namespace,
+        interval=arguments.probe_interval,
+        outside=tuple(arguments.probe_outside),
+    )
+
+
 async def _run(arguments: argparse.Namespace, version: str) -> int:
     settings = Settings(
         reserved_networks=tuple(arguments.reserved_network),
@@ -187,6 +222,7 @@ async def _run(arguments: argparse.Namespace, version: str) -> int:
         watch_inactivity=arguments.watch_inactivity,
         watch_stale=arguments.watch_stale,
         lease_namespace=arguments.lease_namespace,
+        probe=_probe(arguments),
     )
     try:
         files = PolicyFiles(arguments.bundle, arguments.settings)
