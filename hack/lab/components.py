@@ -37,3 +37,6 @@ COMPONENTS = (
 
 OPA = Component("opa", GO / "opa", "github.com/open-policy-agent/opa", _STRIP)
 """Compiles, tests and evaluates the policies; the cluster itself doesn't need it."""
+
+VEGETA = Component("vegeta", GO / "vegeta", "github.com/tsenart/vegeta/v12", _STRIP)
+"""Loads the API server and the webhook for `make bench-admission`."""
