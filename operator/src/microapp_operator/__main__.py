@@ -43,6 +43,7 @@ from microapp_operator.reconcile.report import Reporter
 from microapp_operator.reconcile.services import Services
 from microapp_operator.reconcile.store import Store
 from microapp_operator.reconcile.witness import Witness
+from microapp_operator.scan.wiring import Scan, Surroundings, build_scan, listen
 from microapp_operator.settings import Network, Settings
 from microapp_operator.telemetry import Metrics, configure_logging
 
@@ -69,6 +70,7 @@ class Operator:
     metrics: Metrics
     health: HealthServer
     policies: Policies
+    scan: Scan
     election: Election | None = None
 
     async def run(self) -> None:
@@ -89,6 +91,7 @@ class Operator:
         for task in (start, current):
             task.cancel()
         deposed = (await asyncio.gather(start, current, return_exceptions=True))[0]
+        await self.scan.stop()
         await self.engine.stop()
         if self.election is not None:
             await self.election.release()
@@ -109,10 +112,12 @@ class Operator:
             self.metrics.track_watch(kind, partial(self._age, kind))
         if self.election is None:
             self.engine.start()
+            self.scan.start()
             return
         self.engine.standing_by = True
         await self.election.lead()
         self.engine.start()
+        self.scan.start()
         await self.election.keep()
         raise OperatorError(Finding(Reason.RETRYING, "", "the Lease is lost: another process leads, or nobody does."))
 
@@ -150,10 +155,10 @@ async def build_operator(settings: Settings, files: PolicyFiles, *, host: str, p
     reporter = Reporter(cluster, events, store, metrics)
     services = Services(cluster, informer.cache, reporter, SystemClock(), informer.capabilities)
     engine = Engine(store, queue, Reconciler(store, queue, services), metrics, settings.workers)
-    policies.on_change = partial(_policies_changed, policies, engine)
+    around = Surroundings(client, informer, policies, store, queue, SystemClock(), metrics.registry)
+    scan = build_scan(around, interval=settings.scan_interval)
     witness = Witness(engine, cluster, on_lag=metrics.watch_restarted)
-    informer.on_child = engine.on_child
-    informer.on_policy = lambda kind, raw, deleted: engine.on_policy(kind, raw, deleted=deleted)
+    listen(informer, policies, engine, scan)
     informer.on_capabilities = engine.on_capabilities
     informer.on_app = witness.saw
     election = None
@@ -165,13 +170,10 @@ async def build_operator(settings: Settings, files: PolicyFiles, *, host: str, p
         "workers": engine.dead_workers,
         "watches": partial(_stale_watches, informer, settings.watch_stale),
         "feed": witness.complaint,
+        "scan": scan.dead,
     }
     health = HealthServer(checks, metrics.registry, host=host, port=port)
-    return Operator(client, informer, events, engine, witness, metrics, health, policies, election)
-
-
-def _policies_changed(policies: Policies, engine: Engine) -> None:
-    engine.on_policies(policies.settings, policies.engine.digest)
+    return Operator(client, informer, events, engine, witness, metrics, health, policies, scan, election)
 
 
 def _stale_watches(informer: Informer, limit: float) -> str | None:
@@ -193,6 +195,13 @@ def _network(text: str) -> Network:
         raise argparse.ArgumentTypeError(f"{error}; write a network such as 10.0.0.0/8") from error
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 86400 seconds")
+    return seconds
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="microapp-operator", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -212,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="network no app may name as egress, besides those the cluster tells of; may be repeated",
     )
+    run.add_argument("--scan-interval", type=_seconds, default=600.0, help="seconds between scans of all that runs")
     run.add_argument(
         "--lease-namespace",
         default="",
@@ -278,6 +288,7 @@ async def _run(arguments: argparse.Namespace) -> int:
         watch_inactivity=arguments.watch_inactivity,
         watch_stale=arguments.watch_stale,
         lease_namespace=arguments.lease_namespace,
+        scan_interval=arguments.scan_interval,
     )
     try:
         files = PolicyFiles(arguments.bundle, arguments.settings)
