@@ -13,7 +13,8 @@ from microapp_operator.scan.board import Board, outcomes
 
 _PREFIX: Final = "microapp_policy"
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-_LABELS: Final = ("namespace", "kind", "name", "rule", "severity", "result")
+_LABELS: Final = ("resource_namespace", "resource_kind", "resource_name", "rule", "severity", "result")
+"""Not "namespace": Prometheus sets that to where the operator runs."""
 
 
 class Findings(Collector):
