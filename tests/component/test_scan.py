@@ -4,7 +4,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -20,6 +20,7 @@ from tests.component.conftest import Tenant
 from tests.support import openreports
 from tests.support.bundles import CANARY, compiled
 from tests.support.eventually import eventually
+from tests.support.frozen import frozen
 
 from microapp_operator.gates import compute_exception_fingerprint
 from microapp_operator.model.approval import PolicyException
@@ -365,3 +366,32 @@ def test_more_findings_than_one_report_can_hold_are_all_reported(scanned: Scanne
         rules = Counter(result["rule"] for report in items for result in report["results"])
         assert len(items) > 2
         assert rules["MA-IMG-002"] == rules["MA-PSS-006"] == 250
+
+
+def test_a_leader_that_wakes_up_deposed_reports_nothing(
+    cluster: Cluster,
+    installed: None,  # noqa: ARG001
+    tenant: Tenant,
+    tmp_path: Path,
+) -> None:
+    homes = [tmp_path / name for name in ("strict", "lenient")]
+    for home in homes:
+        home.mkdir()
+    strict, lenient = (Scanned(cluster.kubeconfig, home) for home in homes)
+    strict.set("elsewhere.example.com/")
+    lease = (f"--lease-namespace={tenant.name}", OFTEN)
+    with openreports.served(tenant.kubectl), ExitStack() as processes:
+        operator = processes.enter_context(strict.running(*lease))
+        namespace = tenant.apply()
+        tenant.wait("app", "PolicyCompliant", "False")
+        eventually(lambda: set(reports(tenant, tenant.name)), {("MicroApp", "app")})
+        processes.enter_context(lenient.running(*lease))
+        with frozen(operator):
+            tenant.wait("app", "PolicyCompliant")
+            eventually(lambda: reports(tenant, tenant.name) or reports(tenant, namespace), {})
+            tenant.wait("app", "Ready")
+            version = tenant.get("mapp", "app")["metadata"]["resourceVersion"]
+        assert operator.ended() == 1
+        assert '"deposed"' in operator.log.read_text()
+        assert reports(tenant, tenant.name) == reports(tenant, namespace) == {}
+        assert tenant.get("mapp", "app")["metadata"]["resourceVersion"] == version

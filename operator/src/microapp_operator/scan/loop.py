@@ -80,10 +80,10 @@ class ScanLoop:
 
     async def _attempt(self, key: Key, started: float) -> None:
         """One scan; one that fails is tried again, later each time."""
-        name = key[1] if len(self._queue) < _MANY else ""
-        if name and self._stale.get(name, started) <= self._full:
-            self._stale.pop(name, None)
+        if key != _EVERYTHING and self._stale.get(key[1], started) <= self._full:
+            del self._stale[key[1]]  # a full pass has begun since
             return
+        name = key[1] if len(self._queue) < _MANY else ""
         try:
             await (self._scanner.namespace(name) if name else self._scanner.everything())
         except Exception as error:  # a bug met in one object must not end all scans: logged, counted, retried
