@@ -195,7 +195,11 @@ class Finding:
     path: str
     message: str
 
-    def text(self) -> str:
-        """Path, message and remedy, as conditions and Events show it."""
+    def parts(self) -> tuple[str, ...]:
+        """Path with message, and the remedy if there is one."""
         head = f"{self.path}: {self.message}" if self.path else self.message
-        return f"{head} {self.reason.remedy}".rstrip()
+        return (head, self.reason.remedy) if self.reason.remedy else (head,)
+
+    def text(self) -> str:
+        """All of that, as conditions and Events show it."""
+        return " ".join(self.parts()).rstrip()

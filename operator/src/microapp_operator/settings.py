@@ -1,4 +1,4 @@
-"""What the cluster and the admin decide once per process. Read in ``__main__``, passed down, frozen."""
+"""What the cluster and the admin decide once per process. Read in ``wiring``, passed down, frozen."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
