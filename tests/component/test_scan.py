@@ -370,7 +370,6 @@ def test_more_findings_than_one_report_can_hold_are_all_reported(scanned: Scanne
 
 def test_a_leader_that_wakes_up_deposed_reports_nothing(
     cluster: Cluster,
-    installed: None,  # noqa: ARG001
     tenant: Tenant,
     tmp_path: Path,
 ) -> None:
