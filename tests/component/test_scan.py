@@ -261,11 +261,11 @@ def test_an_exception_suspends_and_when_it_ends_the_finding_is_back_with_nobody_
         for name in ("open", "wide"):
             open_policy(tenant, namespace, name)
         eventually(lambda: summary(tenant), {"MA-NET-001": {"fail": 2}})
-        exception(tenant, "NetworkPolicy", "open", "MA-NET-001", timedelta(seconds=12))
+        exception(tenant, "NetworkPolicy", "open", "MA-NET-001", timedelta(seconds=25))
         eventually(lambda: summary(tenant), {"MA-NET-001": {"fail": 1, "skip": 1}})
         assert scanned.found(namespace, name="open", result="skip") == 1
         assert scanned.found(namespace, name="wide", result="fail") == 1
-        eventually(lambda: summary(tenant), {"MA-NET-001": {"fail": 2}})
+        eventually(lambda: summary(tenant), {"MA-NET-001": {"fail": 2}}, timeout=60)
         assert scanned.found(namespace, name="open", result="fail") == 1
         assert scanned.found(namespace, result="skip") == 0
 

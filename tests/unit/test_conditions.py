@@ -1,6 +1,7 @@
 """The status contract: one law for Ready and Stalled, one transition time, every reason with a remedy."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.samples import make_app, make_tier
 
+from microapp_operator.compliance import is_told
 from microapp_operator.conditions import compute_status
 from microapp_operator.decide.decision import Surroundings, evaluate
 from microapp_operator.model import MicroAppStatus
@@ -188,3 +190,19 @@ def test_every_reason_has_its_line_in_the_table() -> None:
 @pytest.mark.parametrize("reason", [r for r in Reason if r in Reason])
 def test_remedies_are_sentences(reason: Reason) -> None:
     assert reason.remedy == "" or (reason.remedy[0].isupper() and reason.remedy.endswith("."))
+
+
+@pytest.mark.parametrize("scan", [Scan(3), Scan(3, (COUNTED, EXCEPTED), ("Pod x: y.",)), Scan(3, (WARNED,), (), 1)])
+def test_status_that_says_what_was_found_is_known_to_and_any_other_is_not(scan: Scan) -> None:
+    written = compute_status(MicroAppStatus(), view(scan=scan), NOW).model_dump(
+        mode="json", by_alias=True, exclude_none=True
+    )
+    assert is_told(written, scan)
+    assert not is_told({}, scan)
+    for other in (
+        replace(scan, generation=4),
+        replace(scan, not_judged=7),
+        replace(scan, findings=(*scan.findings, PolicyFinding(rule="MA-X-1", severity="low", fail=1))),
+        replace(scan, examples=("Pod z: y.",)),
+    ):
+        assert not is_told(written, other)

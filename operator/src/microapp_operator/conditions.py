@@ -8,12 +8,12 @@ Must not import ports, adapters or reconcile.
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from microapp_operator.compliance import FALSE, MESSAGE_MAX, TRUE, UNKNOWN, judge_compliance
 from microapp_operator.decide.decision import Decision
 from microapp_operator.model import Condition, MicroAppStatus
 from microapp_operator.reasons import ConditionType, Finding, Reason
-from microapp_operator.view import Scan, View, compute_steps
+from microapp_operator.view import View, compute_steps
 
-TRUE, FALSE, UNKNOWN = "True", "False", "Unknown"
 _SHOWN = 5
 _INFORMS = frozenset({ConditionType.POLICY_COMPLIANT})
 """Comes later than Ready, and speaks for itself."""
@@ -63,7 +63,7 @@ def _condition(judged: _Judgement, old: Condition | None, generation: int, now: 
         type=judged.type,
         status=judged.status,
         reason=judged.reason,
-        message=judged.message[:4096],
+        message=judged.message[:MESSAGE_MAX],
         observed_generation=generation if judged.generation is None else judged.generation,
         last_transition_time=old.last_transition_time
         if old is not None and kept
@@ -140,7 +140,7 @@ def _guards(view: View) -> tuple[_Judgement, ...]:
         _network_isolated(view),
         _Judgement(ConditionType.ISOLATION_ENFORCED, UNKNOWN, Reason.NO_PROBE, Reason.NO_PROBE.remedy),
         _approved(view),
-        _policy_compliant(view.scan),
+        _policy_compliant(view),
         *_secrets(view),
         _Judgement(
             ConditionType.LOG_FORWARDING,
@@ -208,25 +208,10 @@ def _approved(view: View) -> _Judgement:
     return _Judgement(kind, TRUE, Reason.APPROVED, "Every approval the tier asks for is given.")
 
 
-def _policy_compliant(scan: Scan | None) -> _Judgement:
-    """What runs, judged as if it were written now; never holds Ready up: admission and the reconciler confine."""
-    kind = ConditionType.POLICY_COMPLIANT
-    if scan is None:
-        return _Judgement(kind, UNKNOWN, Reason.NOT_SCANNED, Reason.NOT_SCANNED.remedy)
-    failing = [f"{f.rule} ({f.fail})" for f in scan.findings if f.fail]
-    warning = [f"{f.rule} ({f.warn})" for f in scan.findings if f.warn]
-    excepted = [f"{f.rule} ({f.skip})" for f in scan.findings if f.skip]
-    parts = [f"{scan.not_judged} objects could not be judged."] if scan.not_judged else []
-    for what, rules in (("Denied", failing), ("Warned about", warning), ("Excepted", excepted)):
-        parts += [f"{what}, with the number of objects: {', '.join(rules)}."] if rules else []
-    if failing:
-        status, reason = FALSE, Reason.POLICY_VIOLATIONS
-    elif scan.not_judged:
-        status, reason = UNKNOWN, Reason.NOT_JUDGED
-    else:
-        status, reason = TRUE, Reason.POLICY_WARNINGS if warning else Reason.POLICIES_MET
-    text = " ".join([*parts, reason.remedy, *scan.examples[:_SHOWN]]).strip()
-    return _Judgement(kind, status, reason, text or "No rule objects to anything that is there.", scan.generation)
+def _policy_compliant(view: View) -> _Judgement:
+    said = judge_compliance(view.scan)
+    generation = view.scan.generation if view.scan else None
+    return _Judgement(ConditionType.POLICY_COMPLIANT, said.status, said.reason, said.message, generation)
 
 
 def _secret_findings(decision: Decision) -> list[Finding]:

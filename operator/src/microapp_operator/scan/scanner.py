@@ -17,6 +17,7 @@ from microapp_operator.adapters.kubernetes.client import KubernetesClient
 from microapp_operator.adapters.kubernetes.kinds import JUDGED, MICRO_APP
 from microapp_operator.adapters.kubernetes.listing import namespace_labels, namespaces_labelled, pages
 from microapp_operator.adapters.policies import Policies
+from microapp_operator.compliance import is_told
 from microapp_operator.constants import LABEL_APP_UID
 from microapp_operator.desired.metadata import namespace_name
 from microapp_operator.errors import InvalidSpec
@@ -51,7 +52,7 @@ class Sources:
 class Scanner:
     """Scans everything, or one namespace.
 
-    on_findings is told of each MicroApp about which something else is found than before; on_expiry of each namespace
+    on_findings is told of each MicroApp of which its status doesn't say what was found; on_expiry of each namespace
     with the time at which an exception in it ends.
     """
 
@@ -173,5 +174,5 @@ class Scanner:
             if raw is None:
                 continue
             scan = self.board.scan_of(key, raw["metadata"]["uid"], namespace_name(*key))
-            if scan is not None and store.put_scan(key, scan):
+            if scan is not None and store.put_scan(key, scan) and not is_told(raw.get("status") or {}, scan):
                 self.on_findings(key)
