@@ -88,6 +88,7 @@ def test_a_leader_that_wakes_up_deposed_writes_nothing_and_ends(pair: Pair, tena
         tenant.patch("app", {"runtime": {"port": 9000}})
         eventually(lambda: tenant.get("mapp", "app")["status"]["observedGeneration"], 2)
         tenant.wait("app", "Ready")
+        tenant.settle()
         seen = versions(tenant, namespace)
     assert leader.ended() == 1
     assert '"deposed"' in leader.log.read_text()

@@ -148,3 +148,14 @@ async def test_a_change_before_the_end_of_an_exception_does_not_wait_for_it() ->
 async def test_everything_is_looked_at_again_after_the_interval() -> None:
     async with sitting(interval=0.1) as given:
         assert [await given.next() for _ in range(3)] == [ALL] * 3
+
+
+async def test_nothing_less_than_everything_is_looked_at_before_everything_was_seen_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with sitting(Transient("503"), Transient("503")) as given:
+        monkeypatch.setattr(given.loop._queue, "_base", 0.05)
+        assert await given.next() == ALL
+        given.loop.namespace("ma-a")
+        assert [await given.next(), await given.next()] == [ALL, ALL]
+        assert await given.rest() == []

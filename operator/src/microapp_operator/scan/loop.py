@@ -44,7 +44,7 @@ class ScanLoop:
         self._interval, self._calm = interval, calm
         self._queue = WorkQueue(base=1.0)
         self._stale: dict[str, float] = {}
-        self._full = -float("inf")
+        self._full = -1.0
         scanner.on_expiry = self.expires
 
     def everything(self) -> None:
@@ -83,7 +83,8 @@ class ScanLoop:
         if key != _EVERYTHING and self._stale.get(key[1], started) <= self._full:
             del self._stale[key[1]]  # a full pass has begun since
             return
-        name = key[1] if len(self._queue) < _MANY else ""
+        # Until all has been seen once, one namespace's findings would look like all there are.
+        name = key[1] if len(self._queue) < _MANY and self._full >= 0 else ""
         try:
             await (self._scanner.namespace(name) if name else self._scanner.everything())
         except Exception as error:  # a bug met in one object must not end all scans: logged, counted, retried

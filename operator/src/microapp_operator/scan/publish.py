@@ -9,7 +9,7 @@ from microapp_operator.adapters.kubernetes.reports import ReportFeed
 from microapp_operator.constants import ANNOTATION_APPLIED_HASH
 from microapp_operator.errors import Blocked, Gone, Waiting
 from microapp_operator.model import Manifest
-from microapp_operator.ports import Cluster, Observed
+from microapp_operator.ports import Cluster, ObjectRef, Observed
 from microapp_operator.reconcile.children import ref_of
 from microapp_operator.scan.court import Judged
 from microapp_operator.scan.reports import build_reports
@@ -34,7 +34,7 @@ class Publisher:
         """Apply and prune; Transient when it has to be tried again."""
         if not self._reports.served:
             return
-        wanted = {ref_of(manifest): manifest for judged in found for manifest in build_reports(judged)}
+        wanted = await asyncio.to_thread(_build, tuple(found))
         have = {observed.ref: observed for observed in self._reports.within(namespace)}
         changed = [m for ref, m in wanted.items() if not _is(have.get(ref), m)]
         surplus = [observed for ref, observed in have.items() if ref not in wanted]
@@ -61,6 +61,10 @@ class Publisher:
         async with self._gate:
             await self._cluster.delete(observed.ref, uid=observed.uid)
         self._reports.forget(observed.ref)
+
+
+def _build(found: Iterable[Judged]) -> dict[ObjectRef, Manifest]:
+    return {ref_of(manifest): manifest for judged in found for manifest in build_reports(judged)}
 
 
 def _is(observed: Observed | None, manifest: Manifest) -> bool:

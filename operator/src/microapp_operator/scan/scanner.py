@@ -22,7 +22,7 @@ from microapp_operator.constants import LABEL_APP_UID
 from microapp_operator.desired.metadata import namespace_name
 from microapp_operator.errors import InvalidSpec
 from microapp_operator.gates import GateInput
-from microapp_operator.model import ApprovalScope, Manifest, MicroApp, parse
+from microapp_operator.model import Approval, ApprovalScope, Manifest, MicroApp, parse
 from microapp_operator.policy.context import Knowledge
 from microapp_operator.policy.standing import can_run
 from microapp_operator.ports import Clock
@@ -31,6 +31,7 @@ from microapp_operator.reconcile.store import Store
 from microapp_operator.scan.board import Board, Home
 from microapp_operator.scan.court import Court, Judged
 from microapp_operator.scan.publish import Publisher
+from microapp_operator.view import Scan
 
 log = structlog.get_logger(__name__)
 _AT_ONCE = 16
@@ -81,7 +82,7 @@ class Scanner:
         homes = {n: Home(labels.get(n, {}).get(LABEL_APP_UID, ""), objects[n], apps[n]) for n in {*labels, *apps}}
         self.board.replace(homes)
         self.objects = count + len(keys)
-        self._tell(keys)
+        await self._tell(keys)
         found = self.board.by_namespace()
         for namespace in sorted({*found, *self.publisher.namespaces()}):
             await self.publisher.publish(namespace, found.get(namespace, ()))
@@ -94,7 +95,7 @@ class Scanner:
         court = self._court(governed, keys)
         objects = (await self._objects(court, name))[0][name] if governed else ()
         self.board.put(name, Home(labels.get(LABEL_APP_UID, ""), objects, await self._apps(court, keys)))
-        self._tell(keys)
+        await self._tell(keys)
         found = self.board.by_namespace()
         for each in sorted({name, *(tenant for tenant, _ in keys)}):
             await self.publisher.publish(each, found.get(each, ()))
@@ -119,10 +120,8 @@ class Scanner:
     def _gates(self, keys: Iterable[Key], now: datetime) -> Iterable[tuple[Key, GateInput]]:
         """By app what its exceptions are judged by; those without any are left out."""
         store, policies = self.sources.store, self.sources.policies
-        for key in keys:
-            given = [a for a in store.approvals(key[0]) if a.spec.scope is ApprovalScope.EXCEPTION]
-            given = [a for a in given if a.spec.micro_app == key[1]]
-            app = self._parsed(key) if given else None
+        for key, given in self._exceptions(set(keys)).items():
+            app = self._parsed(key)
             tier = store.tier(app.spec.risk_tier) if app else None
             if app is None or tier is None:
                 continue
@@ -130,6 +129,14 @@ class Scanner:
             for end in (e for e in ends if e > now):
                 self.on_expiry(namespace_name(*key), end)
             yield key, GateInput(app, tier, given, policies.settings, policies.engine.digest)
+
+    def _exceptions(self, keys: set[Key]) -> dict[Key, list[Approval]]:
+        found: dict[Key, list[Approval]] = defaultdict(list)
+        for namespace in {namespace for namespace, _ in keys}:
+            for approval in self.sources.store.approvals(namespace):
+                if approval.spec.scope is ApprovalScope.EXCEPTION and (namespace, approval.spec.micro_app) in keys:
+                    found[namespace, approval.spec.micro_app].append(approval)
+        return found
 
     def _parsed(self, key: Key) -> MicroApp | None:
         raw = self.sources.store.app(key)
@@ -167,12 +174,14 @@ class Scanner:
             log.error("scan_not_judged", kind=ref.kind, namespace=ref.namespace, name=ref.name, why=each.error)
         return judged
 
-    def _tell(self, keys: Iterable[Key]) -> None:
+    async def _tell(self, keys: Iterable[Key]) -> None:
+        """Hand on what concerns each app; put together off the event loop, for there may be thousands."""
         store = self.sources.store
-        for key in keys:
-            raw = store.app(key)
-            if raw is None:
-                continue
-            scan = self.board.scan_of(key, raw["metadata"]["uid"], namespace_name(*key))
-            if scan is not None and store.put_scan(key, scan) and not is_told(raw.get("status") or {}, scan):
+        raws = [(key, raw) for key in keys if (raw := store.app(key)) is not None]
+        for key, raw, scan in await asyncio.to_thread(self._summaries, raws):
+            if store.put_scan(key, scan) and not is_told(raw.get("status") or {}, scan):
                 self.on_findings(key)
+
+    def _summaries(self, raws: Sequence[tuple[Key, Manifest]]) -> list[tuple[Key, Manifest, Scan]]:
+        found = ((k, raw, self.board.scan_of(k, raw["metadata"]["uid"], namespace_name(*k))) for k, raw in raws)
+        return [(key, raw, scan) for key, raw, scan in found if scan is not None]
