@@ -40,6 +40,7 @@ class Reason(StrEnum):
     APPROVED = "Approved"
     NOT_REQUIRED = "NotRequired"
     PROFILE_SUPPORTED = "ProfileSupported"
+    PROBE_PASSED = "ProbePassed"
     AVAILABLE = "Available"
     SCALED_TO_ZERO = "ScaledToZero"
     POLICIES_MET = "PoliciesMet"
@@ -77,8 +78,10 @@ class Reason(StrEnum):
     SECRET_STORE_NOT_CONFIGURED = "SecretStoreNotConfigured"  # noqa: S105 - a reason, not a secret
     POLICY_VIOLATIONS = "PolicyViolations"
     POLICY_WARNINGS = "PolicyWarnings"
+    LEAK_DETECTED = "LeakDetected"
     # not proven here
     NO_PROBE = "NoProbe"
+    PROBE_INCONCLUSIVE = "ProbeInconclusive"
     FORWARDER_NOT_INSTALLED = "ForwarderNotInstalled"
     NOT_SCANNED = "NotScanned"
     NOT_JUDGED = "NotJudged"
@@ -108,6 +111,7 @@ REMEDIES: dict[Reason, str] = {
     Reason.APPROVED: "",
     Reason.NOT_REQUIRED: "",
     Reason.PROFILE_SUPPORTED: "",
+    Reason.PROBE_PASSED: "",
     Reason.AVAILABLE: "",
     Reason.SCALED_TO_ZERO: "Raise spec.runtime.replicas to run the app.",
     Reason.POLICIES_MET: "",
@@ -166,6 +170,10 @@ REMEDIES: dict[Reason, str] = {
         "Do what each Fix says before the app goes to production; the metric microapp_policy_violations has every "
         "object and rule."
     ),
+    Reason.LEAK_DETECTED: (
+        "Have an admin look at the network plugin of that node, and drain the node until it enforces policies again."
+    ),
+    Reason.PROBE_INCONCLUSIVE: "Have an admin look at the pods in the probe's namespace and at their Events.",
     Reason.NO_PROBE: "Install the isolation probe to prove that the network plugin enforces the policies.",
     Reason.FORWARDER_NOT_INSTALLED: "Install the log gateway to forward the app's records.",
     Reason.NOT_SCANNED: "Wait for the first scan of what is there.",

@@ -2,10 +2,12 @@
 
 import argparse
 import ipaddress
+import re
 from pathlib import Path
 
 from microapp_operator.settings import Network
 
+_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 _STATUSES = """exit status:
   0  nothing would be denied
   1  something would be denied, or not be run (with --strict: or warned about, or isn't judged in full)
@@ -28,13 +30,35 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _pinned(text: str) -> str:
+    if _DIGEST.fullmatch(text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text} has no digest, and runs in apps' pods; write name@sha256:<64 digits>")
+
+
+def _interval(text: str) -> float:
+    if text.isdigit() and int(text) >= 20:
+        return float(text)
+    raise argparse.ArgumentTypeError(f"{text} is too short to start a pod in; write seconds, 20 or more")
+
+
+def _address(text: str) -> tuple[str, int]:
+    address, _, port = text.rpartition(":")
+    try:
+        return str(ipaddress.ip_address(address.strip("[]"))), int(port)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is no address with a port; write 203.0.113.1:443") from error
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of ``microapp-operator``; the subcommand is in ``command``."""
     parser = argparse.ArgumentParser(
         prog="microapp-operator", description="Confine, observe and account for micro apps on Kubernetes."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    _add_run(commands.add_parser("run", help="reconcile MicroApps until stopped"))
+    run = commands.add_parser("run", help="reconcile MicroApps until stopped")
+    _add_run(run)
+    _add_probe(run)
     _add_webhook(commands.add_parser("webhook", help="answer admission reviews until stopped"))
     for command in tuple(commands.choices.values()):
         command.add_argument("--bundle", type=Path, help="policy bundle, watched, instead of the one that ships")
@@ -73,6 +97,27 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--lease-namespace",
         default="",
         help="namespace of the Lease by which one of several processes leads; none: this one always does",
+    )
+
+
+def _add_probe(run: argparse.ArgumentParser) -> None:
+    run.add_argument(
+        "--probe-image",
+        type=_pinned,
+        help="image of this operator, by digest: probes the isolation of every node, and holds apps back until their "
+        "pods are confined; none: neither",
+    )
+    run.add_argument("--probe-namespace", default="microapp-probe", help="namespace of the probes and their targets")
+    run.add_argument(
+        "--probe-interval", type=_interval, default=60.0, help="seconds within which a leak shows, 20 or more"
+    )
+    run.add_argument(
+        "--probe-outside",
+        type=_address,
+        action="append",
+        default=[],
+        metavar="ADDRESS:PORT",
+        help="address beyond the cluster that no app may reach; may be repeated",
     )
 
 

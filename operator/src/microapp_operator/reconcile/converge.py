@@ -182,9 +182,10 @@ class Converger:
         draft.namespace = NamespaceStatus(name=namespace.ref.name, uid=namespace.uid)
         draft.guarded = True
         draft.rendered_hash, draft.children_hash = inputs, children_hash(namespace, own)
-        if chosen is not None and chosen.runtime is not None:
-            draft.approved_fingerprint = chosen.fingerprint
-            found = next((o for o in own if o.status is not None), None)
+        found = next((o for o in own if o.status is not None), None)
+        if chosen is not None and chosen.runtime is not None and (found is not None or not chosen.withheld):
+            if not chosen.withheld:
+                draft.approved_fingerprint = chosen.fingerprint
             draft.workload = judge_workload(chosen.app, chosen.runtime.kind, found)
             if draft.workload.reason in _UNSETTLED and found is not None:
                 why = explain_pods(await self._services.cluster.list_pods(namespace.ref.name))

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,11 +25,13 @@ from microapp_operator.adapters.kubernetes.events import KubernetesEvents
 from microapp_operator.adapters.kubernetes.informer import Informer
 from microapp_operator.adapters.kubernetes.lease import Election
 from microapp_operator.adapters.kubernetes.networks import discover_networks
+from microapp_operator.adapters.kubernetes.probe_pods import KubernetesProbeGround
 from microapp_operator.adapters.policies import Policies, PolicyFiles
 from microapp_operator.errors import OperatorError
 from microapp_operator.handlers import build_registry, build_settings
 from microapp_operator.reasons import Finding, Reason
 from microapp_operator.reconcile.engine import Engine
+from microapp_operator.reconcile.prober import Prober
 from microapp_operator.reconcile.queue import WorkQueue
 from microapp_operator.reconcile.reconciler import Reconciler
 from microapp_operator.reconcile.report import Reporter
@@ -37,11 +39,13 @@ from microapp_operator.reconcile.services import Services
 from microapp_operator.reconcile.store import Store
 from microapp_operator.reconcile.witness import Witness
 from microapp_operator.scan.wiring import Scan, Surroundings, build_scan, listen
-from microapp_operator.settings import Settings
+from microapp_operator.settings import Images, ProbeSettings, Settings
 from microapp_operator.telemetry import Metrics, configure_logging
 from microapp_operator.wiring.clock import SystemClock
 
 log = structlog.get_logger(__name__)
+_LAST_WORDS = 5.0
+"""Seconds that the probing gets to delete its pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Operator:
     policies: Policies
     scan: Scan
     election: Election | None = None
+    prober: Prober | None = None
 
     async def run(self) -> None:
         """Serve until a signal or the end of the feed: health first, then watches, then work; drain on the way out.
@@ -105,15 +110,28 @@ class Operator:
         for kind in self.informer.ages():
             self.metrics.track_watch(kind, partial(self._age, kind))
         if self.election is None:
-            self.engine.start()
-            self.scan.start()
+            await self._lead(asyncio.Event().wait())
             return
         self.engine.standing_by = True
         await self.election.lead()
+        await self._lead(self.election.keep())
+        raise OperatorError(Finding(Reason.RETRYING, "", "the Lease is lost: another process leads, or nobody does."))
+
+    async def _lead(self, until: Awaitable[object]) -> None:
+        """Reconcile, scan and probe ``until`` it is over."""
+        if self.prober is not None:
+            await self.prober.recall()
         self.engine.start()
         self.scan.start()
-        await self.election.keep()
-        raise OperatorError(Finding(Reason.RETRYING, "", "the Lease is lost: another process leads, or nobody does."))
+        if self.prober is None:
+            await until
+            return
+        probing = asyncio.create_task(self.prober.run(), name="prober")
+        try:
+            await until
+        finally:
+            probing.cancel()
+            await asyncio.wait({probing}, timeout=_LAST_WORDS)
 
     def _age(self, kind: str) -> float:
         return self.informer.ages()[kind]
@@ -143,7 +161,8 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
     cluster = KubernetesCluster(client, informer.record)
     events = KubernetesEvents(client, on_drop=metrics.event_dropped)
     policies = Policies(files, map(str, reserved))
-    store = Store(reserved, policies.settings, policies.engine.digest)
+    images = Images(gate=settings.probe.image if settings.probe else "")
+    store = Store(reserved, policies.settings, policies.engine.digest, images)
     queue = WorkQueue(on_latency=metrics.queued)
     metrics.track_queue(lambda: len(queue))
     reporter = Reporter(cluster, events, store, metrics)
@@ -160,6 +179,10 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
         identity = f"{socket.gethostname()}_{uuid.uuid4()}"
         election = Election(client, settings.lease_namespace, "microapp-operator", identity, SystemClock())
         client.may_write = election.remaining
+    prober = None
+    if settings.probe is not None:
+        ground = KubernetesProbeGround(client, settings.probe.namespace)
+        prober = Prober(ground, settings.probe, SystemClock(), metrics, engine.on_isolation)
     checks: dict[str, Callable[[], str | None]] = {
         "workers": engine.dead_workers,
         "watches": partial(_stale_watches, informer, settings.watch_stale),
@@ -167,7 +190,7 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
         "scan": scan.dead,
     }
     server = HealthServer(checks, metrics.registry, host=health.host, port=health.port)
-    return Operator(client, informer, events, engine, witness, metrics, server, policies, scan, election)
+    return Operator(client, informer, events, engine, witness, metrics, server, policies, scan, election, prober)
 
 
 def _stale_watches(informer: Informer, limit: float) -> str | None:
@@ -181,6 +204,17 @@ def run(arguments: argparse.Namespace, version: str) -> int:
     return uvloop.run(_run(arguments, version))
 
 
+def _probe(arguments: argparse.Namespace) -> ProbeSettings | None:
+    if arguments.probe_image is None:
+        return None
+    return ProbeSettings(
+        image=arguments.probe_image,
+        namespace=arguments.probe_namespace,
+        interval=arguments.probe_interval,
+        outside=tuple(arguments.probe_outside),
+    )
+
+
 async def _run(arguments: argparse.Namespace, version: str) -> int:
     settings = Settings(
         reserved_networks=tuple(arguments.reserved_network),
@@ -190,6 +224,7 @@ async def _run(arguments: argparse.Namespace, version: str) -> int:
         watch_stale=arguments.watch_stale,
         lease_namespace=arguments.lease_namespace,
         scan_interval=arguments.scan_interval,
+        probe=_probe(arguments),
     )
     try:
         files = PolicyFiles(arguments.bundle, arguments.settings)
