@@ -89,7 +89,9 @@ def _play(stage: Stage, cluster: Cluster) -> None:
         install(stage.kubectl)
         stage.show("get", "risktiers")
     log = Path(tempfile.mkdtemp(prefix="microapp-demo-")) / "operator.log"
-    operator = OperatorProcess(cluster.kubeconfig, log)
+    settings = log.with_name("settings.yaml")
+    settings.write_text("registries: [registry.example.com/]\n")
+    operator = OperatorProcess(cluster.kubeconfig, log, (f"--settings={settings}",))
     with stage.step("start the operator"):
         operator.start()
         print(f"  its log: {log}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from microapp_operator.decide.decision import Decision
 from microapp_operator.model import Stage
-from microapp_operator.model.status import NamespaceStatus, Step
+from microapp_operator.model.status import NamespaceStatus, PolicyFinding, Step
 from microapp_operator.reasons import Finding, Reason
 
 
@@ -25,6 +25,20 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """What the last scan found of an app and of everything in its namespace.
+
+    generation: of the MicroApp as it was judged. findings: per rule, the worst first.
+    examples: objects and what is said of them, the worst first. not_judged: objects the rules gave no answer about.
+    """
+
+    generation: int
+    findings: tuple[PolicyFinding, ...] = ()
+    examples: tuple[str, ...] = ()
+    not_judged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """All that is known at the end of a pass, complete or not.
 
@@ -34,6 +48,7 @@ class View:
     namespace: the bound namespace, None while there is none.
     guarded: the guardrails are in place. held: the last accepted revision runs, not the declared one.
     workload: None while nothing was started.
+    scan: None while this process has not scanned the app; then status says what the last one found.
     """
 
     generation: int
@@ -49,6 +64,7 @@ class View:
     rendered_hash: str | None = None
     children_hash: str | None = None
     suggested_tier: str | None = None
+    scan: Scan | None = None
 
 
 def compute_steps(view: View, *, ready: bool) -> tuple[Step, ...]:

@@ -23,6 +23,13 @@ def _network(text: str) -> Network:
         raise argparse.ArgumentTypeError(f"{error}; write a network such as 10.0.0.0/8") from error
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 86400 seconds")
+    return seconds
+
+
 def _pinned(text: str) -> str:
     if _DIGEST.fullmatch(text):
         return text
@@ -85,6 +92,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         default=[],
         help="network no app may name as egress, besides those the cluster tells of; may be repeated",
     )
+    run.add_argument("--scan-interval", type=_seconds, default=600.0, help="seconds between scans of all that runs")
     run.add_argument(
         "--lease-namespace",
         default="",

@@ -7,7 +7,7 @@ from microapp_operator.gates import Voided
 from microapp_operator.model import MicroApp
 from microapp_operator.model.status import NamespaceStatus
 from microapp_operator.reasons import Finding
-from microapp_operator.view import View, Workload
+from microapp_operator.view import Scan, View, Workload
 
 
 @dataclass(slots=True)
@@ -32,6 +32,7 @@ class Draft:
     children_hash: str | None = None
     suggested_tier: str | None = None
     skipped: bool = False
+    scan: Scan | None = None
 
     def voided(self) -> tuple[Voided, ...]:
         """The approvals that don't hold for what is declared."""
@@ -53,6 +54,7 @@ class Draft:
             rendered_hash=self.rendered_hash,
             children_hash=self.children_hash,
             suggested_tier=self.suggested_tier,
+            scan=self.scan,
         )
 
 

@@ -14,7 +14,12 @@ from microapp_operator.reconcile.store import Store
 from microapp_operator.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
-_TOLD = (ConditionType.READY, ConditionType.APPROVED, ConditionType.RUNTIME_AVAILABLE)
+_TOLD = (
+    ConditionType.READY,
+    ConditionType.APPROVED,
+    ConditionType.POLICY_COMPLIANT,
+    ConditionType.RUNTIME_AVAILABLE,
+)
 """Conditions whose transitions become Events; the others show through Ready."""
 
 
@@ -90,7 +95,7 @@ class Reporter:
         self._events.publish(app_ref(app), uid=app.metadata.uid, reason=reason, message=text, warning=warning)
 
 
-_QUIET = frozenset({Reason.PROGRESSING, Reason.WORKLOAD_PROGRESSING})
+_QUIET = frozenset({Reason.PROGRESSING, Reason.WORKLOAD_PROGRESSING, Reason.NOT_SCANNED})
 
 
 def _condition(status: MicroAppStatus, kind: ConditionType) -> Condition | None:
