@@ -1,0 +1,149 @@
+"""The command line: every flag, its default and what it means."""
+
+import argparse
+import ipaddress
+import re
+from pathlib import Path
+
+from microapp_operator.settings import Network
+
+_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
+_STATUSES = """exit status:
+  0  nothing would be denied
+  1  something would be denied, or not be run (with --strict: or warned about, or isn't judged in full)
+  2  something can't be read, or the command is used wrongly
+  3  the rules gave no answer
+"""
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; write a network such as 10.0.0.0/8") from error
+
+
+def _pinned(text: str) -> str:
+    if _DIGEST.fullmatch(text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text} has no digest, and runs in apps' pods; write name@sha256:<64 digits>")
+
+
+def _interval(text: str) -> float:
+    if text.isdigit() and int(text) >= 20:
+        return float(text)
+    raise argparse.ArgumentTypeError(f"{text} is too short to start a pod in; write seconds, 20 or more")
+
+
+def _address(text: str) -> tuple[str, int]:
+    address, _, port = text.rpartition(":")
+    try:
+        return str(ipaddress.ip_address(address.strip("[]"))), int(port)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is no address with a port; write 203.0.113.1:443") from error
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of ``microapp-operator``; the subcommand is in ``command``."""
+    parser = argparse.ArgumentParser(
+        prog="microapp-operator", description="Confine, observe and account for micro apps on Kubernetes."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="reconcile MicroApps until stopped")
+    _add_run(run)
+    _add_probe(run)
+    _add_webhook(commands.add_parser("webhook", help="answer admission reviews until stopped"))
+    for command in tuple(commands.choices.values()):
+        command.add_argument("--bundle", type=Path, help="policy bundle, watched, instead of the one that ships")
+        command.add_argument("--settings", type=Path, help="YAML file with the settings of the rules, watched as well")
+        command.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+        command.add_argument("--log-format", default="json", choices=("json", "text"))
+    _add_validate(
+        commands.add_parser(
+            "validate",
+            help="say what admission and the operator would say of the objects in files; no cluster is asked",
+            epilog=_STATUSES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
+    return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--host", default="127.0.0.1", help="address of /healthz, /readyz and /metrics")
+    run.add_argument("--port", type=int, default=8080, help="their port; 0 takes a free one")
+    run.add_argument("--workers", type=int, default=16, help="MicroApps reconciled at once")
+    run.add_argument("--writes-in-flight", type=int, default=32, help="write requests at once")
+    run.add_argument(
+        "--watch-inactivity", type=float, default=70.0, help="seconds of silence after which a watch is resumed"
+    )
+    run.add_argument("--watch-stale", type=float, default=150.0, help="seconds of silence after which /readyz fails")
+    run.add_argument(
+        "--reserved-network",
+        type=_network,
+        action="append",
+        default=[],
+        help="network no app may name as egress, besides those the cluster tells of; may be repeated",
+    )
+    run.add_argument(
+        "--lease-namespace",
+        default="",
+        help="namespace of the Lease by which one of several processes leads; none: this one always does",
+    )
+
+
+def _add_probe(run: argparse.ArgumentParser) -> None:
+    run.add_argument(
+        "--probe-image",
+        type=_pinned,
+        help="image of this operator, by digest: probes the isolation of every node, and holds apps back until their "
+        "pods are confined; none: neither",
+    )
+    run.add_argument("--probe-namespace", default="microapp-probe", help="namespace of the probes and their targets")
+    run.add_argument(
+        "--probe-interval", type=_interval, default=60.0, help="seconds within which a leak shows, 20 or more"
+    )
+    run.add_argument(
+        "--probe-outside",
+        type=_address,
+        action="append",
+        default=[],
+        metavar="ADDRESS:PORT",
+        help="address beyond the cluster that no app may reach; may be repeated",
+    )
+
+
+def _add_webhook(webhook: argparse.ArgumentParser) -> None:
+    webhook.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a pod of its own
+    webhook.add_argument("--port", type=int, default=9443, help="HTTPS port of the reviews; 0 takes a free one")
+    webhook.add_argument("--health-port", type=int, default=8080, help="port of /healthz, /readyz and /metrics")
+    webhook.add_argument("--namespace", default="microapp-system", help="namespace of the certificates' Secret")
+    webhook.add_argument("--secret", default="microapp-webhook-certificates", help="name of that Secret")
+    webhook.add_argument("--configuration", default="microapps", help="name of the ValidatingWebhookConfiguration")
+    webhook.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        help="host name or address by which API servers call; may be repeated (default: the Service's)",
+    )
+    webhook.add_argument("--certificate", type=Path, help="PEM file that something else renews, such as cert-manager")
+    webhook.add_argument("--key", type=Path, help="its private key; given together with --certificate")
+
+
+def _add_validate(validate: argparse.ArgumentParser) -> None:
+    validate.add_argument("files", nargs="+", metavar="FILE", help="YAML or JSON, a folder of them, or - for stdin")
+    validate.add_argument(
+        "--with",
+        dest="context",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="what the cluster holds besides: RiskTiers, Connectors, Tenants, Namespaces, MicroApps, Approvals",
+    )
+    validate.add_argument(
+        "-n", "--namespace", default="", help="where objects go that name no namespace, as kubectl has it"
+    )
+    validate.add_argument("--output", choices=("text", "json", "sarif"), default="text")
+    validate.add_argument("--strict", action="store_true", help="exit with 1 for warnings and what isn't judged, too")
+    validate.add_argument("--bundle", type=Path, help="policy bundle instead of the one that ships")
+    validate.add_argument("--settings", type=Path, help="YAML file with the settings of the rules")
