@@ -7,15 +7,17 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 LAB_DIR ?= .lab
+NODE ?= 0
+NODES ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 GENERATED := crds tests/golden docs/policies.md operator/src/microapp_operator/policy charts/microapp-operator/admission
-export LAB_DIR
+export LAB_DIR NODE NODES
 export PYTHONPATH := $(CURDIR)/operator/src
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: fmt
 fmt: venv ## Format the code and fix what can be fixed
@@ -33,24 +35,36 @@ types: venv ## Check types (mypy, strict)
 	$(PY) -m mypy
 
 .PHONY: test
-test: go lint types check-diff ## Everything CI runs; starts a local cluster for the run if none is up
+test: go nodes-possible lint types check-diff ## Everything CI runs; starts the clusters it needs for the run if none is up
 	$(PY) -m pytest tests e2e
+
+.PHONY: check
+check: go lint types check-diff ## Everything that needs no real node, and no root
+	$(PY) -m pytest tests
+
+.PHONY: e2e
+e2e: go nodes-possible ## The tests on real nodes: pods run, packets are blocked
+	$(PY) -m pytest e2e
 
 .PHONY: demo
 demo: go venv ## See it work: a MicroApp on a local cluster
 	$(PY) -m hack.demo
 
 .PHONY: lab-up
-lab-up: go venv ## Start the local cluster (LAB_DIR, default .lab); builds it on first use
+lab-up: go venv ## Start the local cluster (LAB_DIR, default .lab); NODE=1 [NODES=2] with real nodes, as root
 	$(PY) -m hack.lab up
 
+.PHONY: lab-build
+lab-build: go venv ## Build all the local clusters are made of
+	$(PY) -m hack.lab build
+
 .PHONY: lab-down
-lab-down: venv ## Stop the local cluster and remove all of it
+lab-down: venv ## Stop the local clusters, with nodes and without, and remove all of them
 	$(PY) -m hack.lab down
 
 .PHONY: run
 run: lab-up ## Run the operator from source against the local cluster
-	KUBECONFIG=$(LAB_DIR)/kubeconfig $(PY) -m microapp_operator run
+	KUBECONFIG=$(LAB_DIR)$(if $(filter 1,$(NODE)),-node)/kubeconfig $(PY) -m microapp_operator run
 
 .PHONY: golden
 golden: venv ## Write the golden files anew from what the code builds now
@@ -101,6 +115,11 @@ $(VENV)/.complete: requirements.lock
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
+
+# Said at once, not after half an hour of other tests.
+.PHONY: nodes-possible
+nodes-possible: venv
+	@$(PY) -m hack.lab check || { echo "make check runs everything that needs no real node" >&2; exit 1; }
 
 # The local cluster is built with Go, unless another cluster is named or kind is there.
 .PHONY: go

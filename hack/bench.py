@@ -19,7 +19,8 @@ from typing import Any
 from hack.install import install
 from hack.kubectl import kubectl_for
 from hack.lab.context import Cluster
-from hack.lab.controlplane import CONTEXT, Lab
+from hack.lab.hollow import HollowLab
+from hack.lab.lab import CONTEXT
 from hack.process import OperatorProcess
 from microapp_operator.adapters.kubernetes.client import MERGE, Call, KubernetesClient, load_configuration
 from microapp_operator.adapters.kubernetes.cluster import KubernetesCluster
@@ -195,7 +196,7 @@ def _writes(operator: OperatorProcess) -> tuple[int, int]:
 
 async def _in_lab(apps: int, run: Callable[[Bench], Awaitable[Any]]) -> Any:
     """Run one part in a fresh lab: each starts from an empty etcd, and none sees the other's objects."""
-    lab = Lab(Path(tempfile.mkdtemp(prefix="microapp-bench-")) / "lab")
+    lab = HollowLab(Path(tempfile.mkdtemp(prefix="microapp-bench-")) / "lab")
     lab.up()
     kubectl = kubectl_for(Cluster(lab.kubeconfig, CONTEXT, "lab"))
     install(kubectl)

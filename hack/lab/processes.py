@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,20 +31,38 @@ class Daemon:
         return _start_time(self.pid) == self.started and _program(self.pid) in ("", self.program)
 
 
-def start(name: str, command: list[str], folder: Path) -> Daemon:
-    """Start ``command`` in a session of its own, its output in ``folder/logs/name.log``; records it."""
+def start(name: str, command: Sequence[str], folder: Path, *, enter: Sequence[str] = (), keep: int = -1) -> Daemon:
+    """Start ``command`` in a session of its own, its output in ``folder/logs/name.log``; records it by its name.
+
+    enter: a command that starts ``command`` as its only child, in other namespaces. keep: a descriptor it inherits.
+    """
     log = folder / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd=folder
+            [*enter, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd=folder,
+            pass_fds=() if keep < 0 else (keep,),
         )
-    started = _start_time(process.pid)
+    pid = _child(process, command[0]) if enter else process.pid
+    started = _start_time(pid)
     if started is None:
-        raise LabError(f"{name} ended at once; see {log}")
-    daemon = Daemon(name, process.pid, started, command[0])
-    _record(folder, [*recorded(folder), daemon])
+        raise LabError(f"{name} ended at once:\n{_tail(folder, name)}")
+    daemon = Daemon(name, pid, started, command[0])
+    _record(folder, [*(d for d in recorded(folder) if d.name != name), daemon])
     return daemon
+
+
+def daemon_of(folder: Path, name: str) -> Daemon:
+    """The daemon of that name, alive or not; LabError when this lab never started one."""
+    for daemon in recorded(folder):
+        if daemon.name == name:
+            return daemon
+    raise LabError(f"no daemon {name} was started in {folder}")
 
 
 def recorded(folder: Path) -> list[Daemon]:
@@ -56,7 +74,29 @@ def recorded(folder: Path) -> list[Daemon]:
 def stop_all(folder: Path) -> None:
     """End this lab's daemons, last started first: politely, then after a while by force."""
     for daemon in reversed(recorded(folder)):
-        _stop(daemon)
+        stop(daemon)
+
+
+def kill_all(folder: Path) -> None:
+    """End this lab's daemons by force, all at once: for those whose state nobody needs any more."""
+    daemons = recorded(folder)
+    for daemon in daemons:
+        if daemon.alive():
+            os.kill(daemon.pid, signal.SIGKILL)
+    for daemon in daemons:
+        stop(daemon)
+
+
+def stop(daemon: Daemon) -> None:
+    """End one daemon, which stays recorded: a lab that lacks one isn't running."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if not daemon.alive():
+            break
+        os.kill(daemon.pid, number)
+        deadline = time.monotonic() + _GRACE
+        while daemon.alive() and time.monotonic() < deadline:
+            _reap(daemon.pid)
+            time.sleep(0.05)
 
 
 def wait_until(what: str, ready: Callable[[], bool], folder: Path, *, timeout: float = 60.0) -> None:
@@ -70,15 +110,15 @@ def wait_until(what: str, ready: Callable[[], bool], folder: Path, *, timeout: f
         time.sleep(0.1)
 
 
-def _stop(daemon: Daemon) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if not daemon.alive():
-            break
-        os.kill(daemon.pid, number)
-        deadline = time.monotonic() + _GRACE
-        while daemon.alive() and time.monotonic() < deadline:
-            _reap(daemon.pid)
-            time.sleep(0.05)
+def _child(process: "subprocess.Popen[bytes]", program: str) -> int:
+    """The pid of the only child of ``process`` once it runs ``program``; its own pid when it ends before that."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while process.poll() is None:
+        for pid in map(int, children.read_text().split()):
+            if _program(pid) == program:
+                return pid
+        time.sleep(0.005)
+    return process.pid
 
 
 def _reap(pid: int) -> None:
