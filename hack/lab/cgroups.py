@@ -26,8 +26,11 @@ def make_group(lab: Path, node: str) -> str:
         own = hierarchy / group_of(lab)
         _delegate(hierarchy, lab / _DELEGATED)
         for group in (own, own / node):
-            group.mkdir(exist_ok=True)
-            _inherit(group)
+            try:
+                group.mkdir(exist_ok=True)
+                _inherit(group)
+            except OSError as error:
+                raise LabError(f"{group}: the control group of a node's pods can't be made: {error}") from error
         _delegate(own)
     return f"/{group_of(lab)}/{node}"
 

@@ -2,11 +2,12 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 from hack.lab.build import LabError, cache_dir
-from hack.lab.machine import PRIVATE
+from hack.lab.machine import ALL, PRIVATE
 
 _PACKAGES = {
     "ip": "iproute2",
@@ -37,8 +38,26 @@ def check_host(folder: Path) -> None:
         for hidden in ("/run", *PRIVATE)
         if path.resolve().is_relative_to(hidden)
     ]
+    problems += _refusals(folder) if not problems else []
     if problems:
         raise LabError("NODE=1 asks for real nodes, which this machine can't run yet:\n- " + "\n- ".join(problems))
+
+
+def _refusals(folder: Path) -> list[str]:
+    """What only trying shows: root in a container may lack these."""
+    refusals = []
+    trial = subprocess.run(["unshare", *(f"--{n}" for n in ALL), "--fork", "true"], capture_output=True, check=False)
+    if trial.returncode != 0:
+        refusals.append(f"this root may not make namespaces: {trial.stderr.decode(errors='replace').strip()}")
+    standing = next(path for path in (folder, *folder.parents) if path.exists())
+    kind = subprocess.run(
+        ["findmnt", "-n", "-o", "FSTYPE", "--target", standing], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    if kind == "overlay":
+        refusals.append(
+            f"{standing} is on an overlay, on which images can't be unpacked: name another folder in LAB_DIR"
+        )
+    return refusals
 
 
 def _path() -> str:

@@ -62,6 +62,8 @@ config_path = "{folder / "certs.d"}"
 # Where the machine has no CAP_SYS_RESOURCE, runc dies on a lower oom_score_adj.
 [plugins."io.containerd.cri.v1.runtime"]
 restrict_oom_score_adj = true
+# A profile would be loaded into the host's kernel, and stay there.
+disable_apparmor = true
 
 [plugins."io.containerd.cri.v1.runtime".cni]
 bin_dirs = ["{binaries}"]
