@@ -9,7 +9,7 @@ PYTHON ?= python3
 LAB_DIR ?= .lab
 VENV := .venv
 PY := $(VENV)/bin/python
-GENERATED := crds tests/golden docs/policies.md operator/src/microapp_operator/policy charts/microapp-operator/admission
+GENERATED := crds tests/golden docs/policies.md operator/src/microapp_operator/policy charts/microapp-operator kustomize
 export LAB_DIR
 export PYTHONPATH := $(CURDIR)/operator/src
 
