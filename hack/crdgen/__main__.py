@@ -13,7 +13,7 @@ from hack.crdgen.kinds import KINDS, build_crd
 
 _ROOT = Path(__file__).parents[2]
 CRDS = _ROOT / "crds"
-CHART = _ROOT / "charts" / "microapp-operator" / "files" / "crds"
+FOLDERS = (CRDS, _ROOT / "charts" / "microapp-operator" / "files" / "crds")
 _HEADER = "# Generated from operator/src/microapp_operator/model by `make crd`. Do not edit.\n"
 
 
@@ -30,12 +30,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m hack.crdgen", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail when something would change")
     check = parser.parse_args().check
-    wanted = {folder / name: text for folder in (CRDS, CHART) for name, text in render().items()}
-    stale = {path for folder in (CRDS, CHART) for path in folder.glob("*.yaml")} - set(wanted)
+    wanted = {folder / name: text for folder in FOLDERS for name, text in render().items()}
+    stale = {path for folder in FOLDERS for path in folder.glob("*.yaml")} - set(wanted)
     if check:
         changed = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
         for path in sorted([*changed, *stale]):
-            print(f"{path.relative_to(_ROOT)} is not what the model gives; run `make crd`", file=sys.stderr)
+            print(f"{path} is not what the model gives; run `make crd`", file=sys.stderr)
         return 1 if changed or stale else 0
     for path in stale:
         path.unlink()

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import ipaddress
 import os
 import signal
 import socket
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import kopf
 import structlog
@@ -33,6 +31,9 @@ from microapp_operator.adapters.kubernetes.networks import discover_networks
 from microapp_operator.adapters.policies import Policies, PolicyFiles
 from microapp_operator.admission.process import Webhook, WebhookOptions
 from microapp_operator.admission.rotation import CertificateKeeper, FileCertificates, Place
+from microapp_operator.cli.check import check_installation
+from microapp_operator.cli.parser import build_parser
+from microapp_operator.cli.tiers import apply_tiers
 from microapp_operator.errors import OperatorError
 from microapp_operator.handlers import build_registry, build_settings
 from microapp_operator.reasons import Finding, Reason
@@ -43,7 +44,7 @@ from microapp_operator.reconcile.report import Reporter
 from microapp_operator.reconcile.services import Services
 from microapp_operator.reconcile.store import Store
 from microapp_operator.reconcile.witness import Witness
-from microapp_operator.settings import Network, Settings
+from microapp_operator.settings import Settings
 from microapp_operator.telemetry import Metrics, configure_logging
 
 log = structlog.get_logger(__name__)
@@ -186,63 +187,6 @@ def _version() -> str:
         return "0.1.0+source"
 
 
-def _network(text: str) -> Network:
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}; write a network such as 10.0.0.0/8") from error
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="microapp-operator", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="reconcile MicroApps until stopped")
-    run.add_argument("--host", default="127.0.0.1", help="address of /healthz, /readyz and /metrics")
-    run.add_argument("--port", type=int, default=8080, help="their port; 0 takes a free one")
-    run.add_argument("--workers", type=int, default=16, help="MicroApps reconciled at once")
-    run.add_argument("--writes-in-flight", type=int, default=32, help="write requests at once")
-    run.add_argument(
-        "--watch-inactivity", type=float, default=70.0, help="seconds of silence after which a watch is resumed"
-    )
-    run.add_argument("--watch-stale", type=float, default=150.0, help="seconds of silence after which /readyz fails")
-    run.add_argument(
-        "--reserved-network",
-        type=_network,
-        action="append",
-        default=[],
-        help="network no app may name as egress, besides those the cluster tells of; may be repeated",
-    )
-    run.add_argument(
-        "--lease-namespace",
-        default="",
-        help="namespace of the Lease by which one of several processes leads; none: this one always does",
-    )
-    _add_webhook(commands.add_parser("webhook", help="answer admission reviews until stopped"))
-    for command in commands.choices.values():
-        command.add_argument("--bundle", type=Path, help="policy bundle, watched, instead of the one that ships")
-        command.add_argument("--settings", type=Path, help="YAML file with the settings of the rules, watched as well")
-        command.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
-        command.add_argument("--log-format", default="json", choices=("json", "text"))
-    return parser
-
-
-def _add_webhook(webhook: argparse.ArgumentParser) -> None:
-    webhook.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - a pod of its own
-    webhook.add_argument("--port", type=int, default=9443, help="HTTPS port of the reviews; 0 takes a free one")
-    webhook.add_argument("--health-port", type=int, default=8080, help="port of /healthz, /readyz and /metrics")
-    webhook.add_argument("--namespace", default="microapp-system", help="namespace of the certificates' Secret")
-    webhook.add_argument("--secret", default="microapp-webhook-certificates", help="name of that Secret")
-    webhook.add_argument("--configuration", default="microapps", help="name of the ValidatingWebhookConfiguration")
-    webhook.add_argument(
-        "--name",
-        action="append",
-        default=[],
-        help="host name or address by which API servers call; may be repeated (default: the Service's)",
-    )
-    webhook.add_argument("--certificate", type=Path, help="PEM file that something else renews, such as cert-manager")
-    webhook.add_argument("--key", type=Path, help="its private key; given together with --certificate")
-
-
 async def _webhook(arguments: argparse.Namespace) -> int:
     options = WebhookOptions(
         host=arguments.host,
@@ -289,12 +233,39 @@ async def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[None, None, int]]] = {"run": _run, "webhook": _webhook}
+async def _once(act: Callable[[KubernetesClient], Coroutine[None, None, bool]]) -> int:
+    """Exit status of ``act``, which does its work and ends."""
+    try:
+        configuration = await load_configuration(kubeconfig_from_environment(os.environ), None)
+        client = KubernetesClient(configuration, in_flight=4)
+        try:
+            return 0 if await act(client) else 1
+        finally:
+            await client.close()
+    except OperatorError as error:
+        log.error("failed", why=str(error))
+        return 1
+
+
+async def _tiers(arguments: argparse.Namespace) -> int:
+    return await _once(partial(apply_tiers, path=arguments.file, within=arguments.within))
+
+
+async def _check(arguments: argparse.Namespace) -> int:
+    return await _once(partial(check_installation, namespace=arguments.namespace))
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], Coroutine[None, None, int]]] = {
+    "run": _run,
+    "webhook": _webhook,
+    "tiers": _tiers,
+    "check": _check,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    arguments = _parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     configure_logging(arguments.log_level, json=arguments.log_format == "json")
     return uvloop.run(_COMMANDS[arguments.command](arguments))
 
