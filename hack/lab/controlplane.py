@@ -22,15 +22,22 @@ CONTEXT = "lab-microapp"
 SERVICE_RANGE = "10.96.0.0/16"
 NODE = Path(__file__).parent / "hollow-node.yaml"
 STAGES = Path(__file__).parent / "stages.yaml"
+AUDIT = Path(__file__).parent / "audit.yaml"
 _MARK = "microapp-lab"
 _BINARIES = {c.name: c for c in COMPONENTS}
 
 
 @dataclass(frozen=True)
 class Lab:
-    """One lab: everything of it is below ``folder``."""
+    """One lab: everything of it is below ``folder``. audit: also record who asked what (audit.k8s.io/v1)."""
 
     folder: Path
+    audit: bool = False
+
+    @property
+    def audit_log(self) -> Path:
+        """One JSON event a line, of what ``audit.yaml`` says."""
+        return self.folder / "logs" / "audit.log"
 
     @property
     def kubeconfig(self) -> Path:
@@ -88,7 +95,8 @@ class Lab:
             (bin_ / component.name).symlink_to(binary(component))
         client, peer, api, manager, scheduler, kwok = free_ports(6)
         start("etcd", _etcd(self.folder, client, peer), self.folder)
-        start("kube-apiserver", _apiserver(pki, client, api), self.folder)
+        audit = _audit(self.audit_log) if self.audit else []
+        start("kube-apiserver", [*_apiserver(pki, client, api), *audit], self.folder)
         server = f"https://127.0.0.1:{api}"
         wait_until("kube-apiserver", lambda: _ready(server, pki), self.folder)
         for name in ("controller-manager", "scheduler", "kwok"):
@@ -163,6 +171,11 @@ def _apiserver(pki: Pki, etcd: int, port: int) -> list[str]:
         f"--service-account-signing-key-file={pki.path('sa.key')}",
         "--service-account-issuer=https://kubernetes.default.svc",
     ]
+
+
+def _audit(log: Path) -> list[str]:
+    log.parent.mkdir(exist_ok=True)
+    return [f"--audit-policy-file={AUDIT}", f"--audit-log-path={log}", "--audit-log-mode=blocking-strict"]
 
 
 def _manager(folder: Path, pki: Pki, port: int) -> list[str]:

@@ -70,16 +70,9 @@ async def _stamped(client: KubernetesClient, namespace: str) -> str:
 
 
 async def _judged(client: KubernetesClient) -> str:
-    forbidden = {
-        "name": "metadata-service",
-        "cidr": "169.254.169.254/32",
-        "port": 80,
-        "dataClassification": "public",
-        "justification": "must be refused",
-    }
-    body = _app(_JUDGED, egress=[forbidden])
+    body = _app(_JUDGED, riskTier="installation-check-has-no-such-tier")
     call = Call("POST", MICRO_APP.collection(_JUDGED), MICRO_APP.plural, _DRY, body)
-    return await _refused(client, call, "MA-EGR-003")
+    return await _refused(client, call, "MA-TIR-001")
 
 
 async def _proven(client: KubernetesClient, namespace: str) -> str:
