@@ -37,16 +37,16 @@ CHILDREN = (
 ADDITIONS: dict[str, Any] = {
     "resourcequota": {"spec": {"hard": {"count/jobs.batch": "5"}}},
     "limitrange": {"spec": {"limits": [{"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}}]}},
-    "networkpolicy": {"spec": {"policyTypes": ["Ingress"]}},
+    "networkpolicy": {"spec": {"ingress": [{"from": [{"podSelector": {}}]}]}},
     "serviceaccount": {"imagePullSecrets": [{"name": "other"}]},
     "rolebinding": {"subjects": [{"kind": "User", "name": "mallory", "apiGroup": "rbac.authorization.k8s.io"}]},
     "controllerrevision": {"revision": 99},
     "deployment": {"spec": {"minReadySeconds": 7}},
     "service": {"spec": {"publishNotReadyAddresses": True}},
-    "poddisruptionbudget": {"spec": {"unhealthyPodEvictionPolicy": "AlwaysAllow"}},
+    "poddisruptionbudget": {"spec": {"maxUnavailable": 0}},
     "services.serving.knative.dev": {"spec": {"traffic": [{"percent": 100}]}},
 }
-"""By kind, a field the operator doesn't set, added by someone else: it has to take it out by an update."""
+"""By kind, what someone else writes into it: where it can be, a field the operator doesn't set and has to take out."""
 
 
 @pytest.fixture(scope="module")

@@ -59,10 +59,14 @@ class Release:
         """``helm install --wait``, and the webhook's Service pointed here."""
         where = ("install", self.name, str(chart), "--create-namespace", "--wait", "--timeout=90s")
         said = self.helm(*where, self.values(**values), *flags)
+        self.point_here()
+        return said
+
+    def point_here(self) -> None:
+        """Have the API server find the webhook on this machine, as it finds any Service outside of a cluster."""
         here = {"spec": {"type": "ExternalName", "externalName": "localhost"}}
         service = ("svc", f"{self.name}-webhook", "-n", self.namespace)
         self.kubectl("patch", *service, "--type=merge", "-p", json.dumps(here))
-        return said
 
     def operator(self, number: int = 1) -> OperatorProcess:
         """One replica of the operator, not yet started."""
