@@ -43,7 +43,10 @@ ATTEMPTS: dict[str, tuple[str, set[str]]] = {
         _ATTEMPT.format(what="os.stat('/var/run/secrets/kubernetes.io/serviceaccount/token')"),
         {"ENOENT"},
     ),
-    "the file system of the node's first process": (_ATTEMPT.format(what="os.stat('/proc/1/root/var/lib/kubelet')"), {"ENOENT", "EACCES"}),
+    "the file system of the node's first process": (
+        _ATTEMPT.format(what="os.stat('/proc/1/root/var/lib/kubelet')"),
+        {"ENOENT", "EACCES"},
+    ),
 }
 
 

@@ -55,7 +55,16 @@ def test_a_deleted_policy_is_put_back_and_the_window_is_milliseconds(
     with subprocess.Popen(knocking, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == "knocking"
-        uid = ("get", "networkpolicy", "default-deny", "-n", home, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}")
+        uid = (
+            "get",
+            "networkpolicy",
+            "default-deny",
+            "-n",
+            home,
+            "--ignore-not-found",
+            "-o",
+            "jsonpath={.metadata.uid}",
+        )
         before = kubectl(*uid)
         begin = time.monotonic()
         kubectl("delete", "networkpolicy", "default-deny", "-n", home)

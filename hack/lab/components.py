@@ -70,3 +70,6 @@ NODE = (
 
 OPA = Component("opa", GO / "opa", "github.com/open-policy-agent/opa", _STRIP)
 """Compiles, tests and evaluates the policies; the cluster itself doesn't need it."""
+
+HELM = Component("helm", GO / "helm", "helm.sh/helm/v4/cmd/helm", _STRIP)
+"""Installs the chart in the tests as a user does."""
