@@ -11,7 +11,7 @@ NODE ?= 0
 NODES ?=
 VENV := .venv
 PY := $(VENV)/bin/python
-GENERATED := crds tests/golden docs/policies.md operator/src/microapp_operator/policy charts/microapp-operator/admission
+GENERATED := crds tests/golden docs/policies.md operator/src/microapp_operator/policy charts/microapp-operator kustomize/base
 export LAB_DIR NODE NODES
 export PYTHONPATH := $(CURDIR)/operator/src
 
@@ -66,6 +66,14 @@ lab-down: venv ## Stop the local clusters, with nodes and without, and remove al
 run: lab-up ## Run the operator from source against the local cluster
 	KUBECONFIG=$(LAB_DIR)$(if $(filter 1,$(NODE)),-node)/kubeconfig $(PY) -m microapp_operator run
 
+.PHONY: image
+image: venv ## Build the operator's image into dist/, without Docker (Debian: mmdebstrap, umoci, skopeo)
+	$(PY) -m hack.image
+
+.PHONY: chart
+chart: go crd ## Write what is generated for the chart anew: CRDs, dashboard, kustomize/base
+	$(PY) -m hack.chart
+
 .PHONY: golden
 golden: venv ## Write the golden files anew from what the code builds now
 	$(PY) -m pytest tests/golden --golden-update -q
@@ -83,7 +91,7 @@ policy: go venv ## Run the rules' cases, the differential test and the Pod Secur
 	$(PY) -m pytest tests/policy
 
 .PHONY: check-diff
-check-diff: crd golden policies ## Fail when a committed generated file isn't what the code generates
+check-diff: crd policies chart golden ## Fail when a committed generated file isn't what the code generates
 	@git diff --exit-code -- $(GENERATED) || { echo "check-diff: generated files have changed: review and commit them" >&2; exit 1; }
 	@new="$$(git ls-files --others --exclude-standard -- $(GENERATED))"; \
 	if [ -n "$$new" ]; then printf 'check-diff: not under version control yet:\n%s\n' "$$new" >&2; exit 1; fi
@@ -101,10 +109,12 @@ cover: venv ## Run the tests and show which lines they never reach
 	$(PY) -m pytest tests --cov=microapp_operator --cov-branch --cov-report=term-missing:skip-covered
 
 .PHONY: lock
-lock: venv ## Write requirements.lock anew from pyproject.toml
+lock: venv ## Write requirements.lock and its runtime part anew from pyproject.toml
 	$(PY) -m pip install --quiet uv
 	$(VENV)/bin/uv pip compile --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --universal \
 		--extra dev pyproject.toml -o requirements.lock
+	$(VENV)/bin/uv pip compile --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 --universal \
+		--constraint requirements.lock pyproject.toml -o requirements-runtime.lock
 
 .PHONY: venv
 venv: $(VENV)/.complete

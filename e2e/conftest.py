@@ -14,6 +14,7 @@ from hack.kubectl import Kubectl
 from hack.lab.components import AGNHOST_PUBLISHED
 from hack.lab.context import Cluster, e2e_cluster_from_environment, lab_of
 from hack.lab.nodelab import NodeLab
+from hack.product import Product, installed, push_image
 from tests.support.cluster import kubectl, running
 from tests.support.host import observe_host
 from tests.support.pods import Pods
@@ -55,6 +56,20 @@ def guest(lab: NodeLab, tmp_path: Path) -> Iterator[NodeLab]:  # noqa: ARG001
     another = NodeLab(tmp_path / "guest-node", 1)
     yield another
     another.down()
+
+
+@pytest.fixture(scope="session")
+def image(lab: NodeLab) -> str:
+    """The operator's image by digest, in the lab's registry. Apps of the tests run it too: it has a Python."""
+    return push_image(lab)
+
+
+@pytest.fixture(scope="session")
+def platform(cluster: Cluster, image: str) -> Iterator[Product]:
+    """The product, installed as a user installs it."""
+    with installed(cluster, image) as product:
+        product.wait_ready()
+        yield product
 
 
 @pytest.fixture(scope="session")

@@ -73,3 +73,6 @@ OPA = Component("opa", GO / "opa", "github.com/open-policy-agent/opa", _STRIP)
 
 VEGETA = Component("vegeta", GO / "vegeta", "github.com/tsenart/vegeta/v12", _STRIP)
 """Loads the API server and the webhook for `make bench-admission`."""
+
+HELM = Component("helm", GO / "helm", "helm.sh/helm/v4/cmd/helm", _STRIP)
+"""Installs the chart in the tests as a user does."""

@@ -14,6 +14,7 @@ from hack.lab.processes import start, wait_until
 
 SERVICE_RANGE = "10.96.0.0/16"
 SERVICE_API = "10.96.0.1"
+_AUDIT = Path(__file__).parent / "audit.yaml"
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,12 @@ class ControlPlane:
             "--leader-elect=false",
             "--profiling=false",
         ]
+
+
+def audit_flags(log: Path) -> tuple[str, ...]:
+    """Flags by which the API server writes to ``log``, before it answers, what ``audit.yaml`` says."""
+    log.parent.mkdir(exist_ok=True)
+    return f"--audit-policy-file={_AUDIT}", f"--audit-log-path={log}", "--audit-log-mode=blocking-strict"
 
 
 def free_ports(count: int) -> list[int]:

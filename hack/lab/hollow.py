@@ -1,10 +1,11 @@
 """The fast lab: a control plane on loopback, and KWOK as the stand-in for a node. Needs no rights."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from hack.lab.certs import make_pki
 from hack.lab.components import CONTROL_PLANE, KWOK, Component
-from hack.lab.controlplane import SERVICE_API, ControlPlane, free_ports
+from hack.lab.controlplane import SERVICE_API, ControlPlane, audit_flags, free_ports
 from hack.lab.lab import Lab, write_kubeconfig
 from hack.lab.processes import start
 
@@ -13,8 +14,16 @@ _STAGES = Path(__file__).parent / "stages.yaml"
 _LOOPBACK = ("--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none")
 
 
+@dataclass(frozen=True)
 class HollowLab(Lab):
-    """Pods report Ready but run no process."""
+    """Pods report Ready but run no process. audit: the API server also records who asked what (audit.k8s.io/v1)."""
+
+    audit: bool = False
+
+    @property
+    def audit_log(self) -> Path:
+        """One JSON event a line."""
+        return self.folder / "logs" / "audit.log"
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -34,7 +43,8 @@ class HollowLab(Lab):
         server = f"https://127.0.0.1:{api}"
         clients = {"kwok": ("kwok", "system:masters")}
         pki = make_pki(self.folder / "pki", clients=clients, servers={"apiserver": ("127.0.0.1", SERVICE_API)})
-        plane = ControlPlane(self.folder, pki, (client, peer, api, manager, scheduler), server, extra=_LOOPBACK)
+        extra = (*_LOOPBACK, *(audit_flags(self.audit_log) if self.audit else ()))
+        plane = ControlPlane(self.folder, pki, (client, peer, api, manager, scheduler), server, extra=extra)
         plane.start_api(server)
         plane.start_controllers()
         write_kubeconfig(self.folder / "kwok.kubeconfig", server, pki, "kwok")

@@ -37,7 +37,25 @@ def _validate(arguments: argparse.Namespace) -> int:
     return validate.run(arguments, _version())
 
 
-_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"run": _run, "webhook": _webhook, "validate": _validate}
+def _tiers(arguments: argparse.Namespace) -> int:
+    from microapp_operator.wiring import once  # noqa: PLC0415
+
+    return once.tiers(arguments)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from microapp_operator.wiring import once  # noqa: PLC0415
+
+    return once.check(arguments)
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": _run,
+    "webhook": _webhook,
+    "validate": _validate,
+    "tiers": _tiers,
+    "check": _check,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

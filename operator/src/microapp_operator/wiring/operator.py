@@ -141,6 +141,8 @@ class Operator:
         tasks = await kopf.spawn_tasks(
             registry=build_registry(self.engine),
             settings=build_settings(),
+            # By itself kopf asks for the user's name, and a pod's user has none. Its type is a str that isn't exported.
+            identity=socket.gethostname(),  # type: ignore[arg-type]
             standalone=True,
             clusterwide=True,
             stop_flag=may_end,
