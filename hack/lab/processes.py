@@ -21,11 +21,14 @@ class Daemon:
     name: str
     pid: int
     started: int
-    program: str = ""
+    program: str
 
     def alive(self) -> bool:
-        """True while this very process runs; after a reboot pid and ticks alone could be another's."""
-        return _start_time(self.pid) == self.started and self.program in ("", _program(self.pid))
+        """True while this very process runs; after a reboot pid and ticks alone could be another's.
+
+        Between exec and the end of loading, which takes long from a cold disk, a process has no command line yet.
+        """
+        return _start_time(self.pid) == self.started and _program(self.pid) in ("", self.program)
 
 
 def start(name: str, command: list[str], folder: Path) -> Daemon:

@@ -1,12 +1,18 @@
-"""``python -m hack.policy``: write what is generated from the rules: bundle, floor and reference."""
+"""``python -m hack.policy``: write what is generated from the rules: bundle, floor and reference.
 
+The tiers that ship go beside the bundle, for commands that ask no cluster.
+"""
+
+import shutil
 import sys
 
 from hack.lab.build import LabError
-from hack.policy.bundle import build_bundle
+from hack.policy.bundle import BUNDLE, build_bundle
 from hack.policy.floor import write_floor
 from hack.policy.reference import write_reference
-from hack.policy.rules import PolicyError, read_rules
+from hack.policy.rules import POLICIES, PolicyError, read_rules
+
+TIERS = POLICIES.parent / "charts" / "microapp-operator" / "files" / "risktiers.yaml"
 
 
 def main() -> int:
@@ -16,6 +22,7 @@ def main() -> int:
         build_bundle(sources)
         write_floor(sources)
         write_reference(sources)
+        shutil.copyfile(TIERS, BUNDLE.parent / TIERS.name)
     except (PolicyError, LabError) as error:
         print(f"policies: {error}", file=sys.stderr)
         return 1

@@ -33,7 +33,9 @@ from microapp_operator.reasons import Reason
 
 OPERATOR, WEBHOOK = "microapp-operator", "microapp-operator-webhook"
 KNATIVE = Path(__file__).parent / "knative-services.yaml"
-ACCOUNTS = "operator-rbac.yaml", "webhook-rbac.yaml"
+RIGHTS = "operator-rbac.yaml", "webhook-rbac.yaml", "probe.yaml"
+PINNED = {"image": {"digest": "sha256:" + "c" * 64}, "isolationProbe": {"intervalSeconds": 20}}
+REPORT = {"leaks": [], "unreached": [], "confined_after": 0.1}
 CHILDREN = (
     "resourcequotas,limitranges,networkpolicies,serviceaccounts,rolebindings,"
     "controllerrevisions.apps,deployments,services,poddisruptionbudgets"
@@ -55,8 +57,9 @@ ADDITIONS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def roles() -> list[dict[str, Any]]:
-    flags = [f"--show-only=templates/{name}" for name in ACCOUNTS]
-    return objects(render(*flags, "--set=admission.stamps=policy"))
+    flags = [f"--show-only=templates/{name}" for name in RIGHTS]
+    pinned = f"--set=image.digest={PINNED['image']['digest']}"
+    return objects(render(*flags, pinned, "--set=admission.stamps=policy"))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ def release(cluster: Cluster, kubectl: Kubectl, folder: Path) -> Release:
     kubectl("apply", "-f", str(KNATIVE))
     kubectl("wait", "--for=condition=Established", "-f", str(KNATIVE))
     release = Release(cluster, kubectl, folder)
-    release.install()
+    release.install(**PINNED)
     return release
 
 
@@ -78,6 +81,7 @@ def log(release: Release, kubectl: Kubectl, lab: Lab) -> Path:
         kubectl("create", "namespace", tenant.name)
         a_life(tenant)
         a_wait_for_approval(tenant)
+        a_probe(release)
         forgeries(tenant)
         stop_serverless(tenant)
         asyncio.run(an_event_that_repeats(release, tenant))
@@ -135,6 +139,19 @@ def a_wait_for_approval(tenant: Tenant) -> None:
     approval = approving.build_approval(tenant.get("mapp", "plain"), "release")
     approving.approve(tenant.kubectl, approval, "carol@example.com")
     tenant.wait("plain", "Approved")
+
+
+def a_probe(release: Release) -> None:
+    """A check that ends with a report, and the record of it. Its node is simulated, so the report is written here."""
+    where = ("-n", "microapp-probe")
+    check = ("get", "pods", *where, "-l", "microapps.dev/probe=check", "-o", "name")
+    eventually(lambda: release.kubectl(*check) != "")
+    pod = release.kubectl(*check).split()[0]
+    status: dict[str, Any] = {"name": "check", "image": "x", "imageID": "", "ready": False, "restartCount": 0}
+    status["state"] = {"terminated": {"exitCode": 0, "message": json.dumps(REPORT)}}
+    patch = json.dumps({"status": {"phase": "Succeeded", "containerStatuses": [status]}})
+    release.kubectl("patch", pod, *where, "--subresource=status", "--type=merge", "-p", patch)
+    eventually(lambda: "ProbeInconclusive" in release.kubectl("get", "configmaps", *where, "-o", "yaml"))
 
 
 def forgeries(tenant: Tenant) -> None:

@@ -13,6 +13,7 @@ from microapp_operator.desired.context import AddressTarget, RenderContext, Runt
 from microapp_operator.desired.plan import build_plan
 from microapp_operator.model import Manifest, MicroApp, Profile, parse
 from microapp_operator.model.common import Protocol
+from microapp_operator.settings import Images
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent.name for path in HERE.glob("*/input.yaml"))
@@ -48,6 +49,7 @@ def _context(raw: Manifest) -> RenderContext:
             for t in raw.get("targets", ())
         ),
         runtime=RuntimeChoice(WorkloadKind(runtime["kind"]), runtime.get("runtimeClass", "")) if runtime else None,
+        images=Images(**raw.get("images", {})),
     )
 
 

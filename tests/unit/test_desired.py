@@ -8,6 +8,7 @@ from microapp_operator.desired.plan import build_plan
 from microapp_operator.desired.serverless import build_knative_service
 from microapp_operator.desired.workload import build_deployment, build_strategy
 from microapp_operator.model import Manifest, MicroApp
+from microapp_operator.settings import Images
 
 DEPLOYMENT = RuntimeChoice(WorkloadKind.DEPLOYMENT)
 KNATIVE = RuntimeChoice(WorkloadKind.KNATIVE_SERVICE)
@@ -20,7 +21,7 @@ def _kinds(app: MicroApp, runtime: RuntimeChoice = DEPLOYMENT) -> list[str]:
 
 
 def _pod(app: MicroApp) -> Manifest:
-    spec: Manifest = build_deployment(app, make_tier(), DEPLOYMENT)["spec"]["template"]["spec"]
+    spec: Manifest = build_deployment(app, make_tier(), DEPLOYMENT, Images())["spec"]["template"]["spec"]
     return spec
 
 
@@ -48,8 +49,10 @@ class TestStrategy:
         assert build_strategy(make_app(storage=DATA), make_tier()) == {"type": "Recreate"}
 
     def test_suspending_changes_nothing_but_the_replicas(self) -> None:
-        running = build_deployment(make_app(runtime={"replicas": 2}), make_tier(), DEPLOYMENT)["spec"]
-        suspended = build_deployment(make_app(runtime={"replicas": 2}, suspend=True), make_tier(), DEPLOYMENT)["spec"]
+        running = build_deployment(make_app(runtime={"replicas": 2}), make_tier(), DEPLOYMENT, Images())["spec"]
+        suspended = build_deployment(
+            make_app(runtime={"replicas": 2}, suspend=True), make_tier(), DEPLOYMENT, Images()
+        )["spec"]
         assert (running.pop("replicas"), suspended.pop("replicas")) == (2, 0)
         assert running == suspended
 
@@ -83,7 +86,9 @@ class TestPod:
 
     def test_runtime_class_only_when_chosen(self) -> None:
         assert "runtimeClassName" not in _pod(make_app())
-        spec = build_deployment(make_app(), make_tier(), RuntimeChoice(WorkloadKind.DEPLOYMENT, "gvisor"))["spec"]
+        spec = build_deployment(make_app(), make_tier(), RuntimeChoice(WorkloadKind.DEPLOYMENT, "gvisor"), Images())[
+            "spec"
+        ]
         assert spec["template"]["spec"]["runtimeClassName"] == "gvisor"
 
     def test_spread_only_with_several_replicas_and_never_hard(self) -> None:

@@ -34,7 +34,7 @@ def test_untouched_copy_passes(package: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("desired/forbidden.py", "import kopf", "kopf only in handlers and __main__"),
+        ("desired/forbidden.py", "import kopf", "kopf only in handlers and wiring"),
         ("reconcile/forbidden.py", "import kubernetes", "kubernetes, hvac and aiohttp only in adapters"),
         ("model/forbidden.py", f"from {PACKAGE} import ports", "Imports point downward only"),
     ],

@@ -233,6 +233,8 @@ def metrics() -> Metrics:
     metrics.watch_restarted("Service", "gone")
     metrics.leading(True)
     metrics.event_dropped()
+    metrics.probed("node-1", "passed")
+    metrics.confined(0.2)
     metrics.drift("NetworkPolicy", "DriftRepaired")
     metrics.app_state("finance", "expenses", "Unknown")
     return metrics
@@ -247,7 +249,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 
 def test_metric_names_follow_the_conventions(metrics: Metrics) -> None:
-    assert len(families(metrics)) == 15
+    assert len(families(metrics)) == 18
     for family in families(metrics):
         assert re.fullmatch(r"microapp_operator_[a-z]+(_[a-z]+)*", family.name)
         assert family.documentation.endswith("."), family.name

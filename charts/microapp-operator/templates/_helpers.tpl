@@ -155,3 +155,8 @@ readinessProbe:
 {{- eq .Values.admission.stamps "policy" -}}
 {{- end -}}
 {{- end }}
+
+{{/* "true" when isolation is probed: probes run in apps' pods too, so their image is pinned. */}}
+{{- define "microapp-operator.probed" -}}
+{{- and .Values.isolationProbe.enabled (ne .Values.image.digest "") -}}
+{{- end }}

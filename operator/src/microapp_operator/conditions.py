@@ -95,6 +95,7 @@ def _faults(view: View) -> tuple[Finding, ...]:
     decision = view.decision
     if decision is not None and view.progress is None:
         found += decision.blocked
+        found += [decision.isolation.leak] if decision.isolation.leak else []
         found += [decision.runtime_finding] if decision.runtime_finding else []
         found += _secret_findings(decision)
     if view.workload is not None and view.progress is None:
@@ -129,7 +130,7 @@ def _guards(view: View) -> tuple[_Judgement, ...]:
         _namespace_ready(view),
         _quota_healthy(view),
         _network_isolated(view),
-        _Judgement(ConditionType.ISOLATION_ENFORCED, UNKNOWN, Reason.NO_PROBE, Reason.NO_PROBE.remedy),
+        _isolation_enforced(view),
         _approved(view),
         *_secrets(view),
         _Judgement(
@@ -182,6 +183,18 @@ def _network_isolated(view: View) -> _Judgement:
     return _Judgement(
         kind, TRUE, Reason.DENY_BY_DEFAULT, "Deny by default, both directions; only declared traffic is open."
     )
+
+
+def _isolation_enforced(view: View) -> _Judgement:
+    """What the probe measured, not what was declared: an accepted NetworkPolicy may have no effect at all."""
+    kind = ConditionType.ISOLATION_ENFORCED
+    if view.decision is None:
+        return _Judgement(kind, UNKNOWN, Reason.PROGRESSING, "Not judged: the spec or its tier can't be read.")
+    isolation = view.decision.isolation
+    status = {Reason.PROBE_PASSED: TRUE, Reason.LEAK_DETECTED: FALSE}.get(isolation.reason, UNKNOWN)
+    withheld = " Nothing is started or changed meanwhile." if view.decision.withheld else ""
+    text = f"{Finding(isolation.reason, '', isolation.message).text()}{withheld}"
+    return _Judgement(kind, status, isolation.reason, text)
 
 
 def _approved(view: View) -> _Judgement:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from microapp_operator.decide.isolation import Isolation
+from microapp_operator.desired.probe import TargetPod
 from microapp_operator.model.common import Manifest
 from microapp_operator.policy.verdict import Violation
 from microapp_operator.reasons import Reason
@@ -111,6 +113,31 @@ class Events(Protocol):
 
     def publish(self, app: ObjectRef, *, uid: str, reason: Reason, message: str, warning: bool) -> None:
         """Queue one Event; never blocks, never raises, never fails a reconcile."""
+
+
+class ProbeGround(Protocol):
+    """Where isolation is probed: the nodes, the pods, and a record of the last verdict."""
+
+    async def nodes(self) -> Sequence[str]:
+        """Names of the nodes that apps' pods may be scheduled to now."""
+
+    async def targets(self) -> Sequence[TargetPod]:
+        """The target pods that are ready."""
+
+    async def run(self, pod: Manifest, *, within: float) -> str:
+        """Create ``pod``, wait until it has ended, delete it; returns its container's termination message.
+
+        Transient when it hasn't ended ``within`` seconds, with what keeps it.
+        """
+
+    async def sweep(self) -> None:
+        """Delete what an earlier process left."""
+
+    async def recall(self) -> Isolation | None:
+        """The verdict that was recorded last, or None."""
+
+    async def record(self, verdict: Isolation) -> None:
+        """Record ``verdict``, for the next process and for people."""
 
 
 class PolicyEngine(Protocol):

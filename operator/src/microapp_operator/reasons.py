@@ -39,6 +39,7 @@ class Reason(StrEnum):
     APPROVED = "Approved"
     NOT_REQUIRED = "NotRequired"
     PROFILE_SUPPORTED = "ProfileSupported"
+    PROBE_PASSED = "ProbePassed"
     AVAILABLE = "Available"
     SCALED_TO_ZERO = "ScaledToZero"
     # work in progress
@@ -73,8 +74,10 @@ class Reason(StrEnum):
     KNATIVE_NOT_SERVED = "KnativeNotServed"
     WORKLOAD_UNAVAILABLE = "WorkloadUnavailable"
     SECRET_STORE_NOT_CONFIGURED = "SecretStoreNotConfigured"  # noqa: S105 - a reason, not a secret
+    LEAK_DETECTED = "LeakDetected"
     # not proven here
     NO_PROBE = "NoProbe"
+    PROBE_INCONCLUSIVE = "ProbeInconclusive"
     FORWARDER_NOT_INSTALLED = "ForwarderNotInstalled"
     # per egress endpoint
     ENFORCED = "Enforced"
@@ -102,6 +105,7 @@ REMEDIES: dict[Reason, str] = {
     Reason.APPROVED: "",
     Reason.NOT_REQUIRED: "",
     Reason.PROFILE_SUPPORTED: "",
+    Reason.PROBE_PASSED: "",
     Reason.AVAILABLE: "",
     Reason.SCALED_TO_ZERO: "Raise spec.runtime.replicas to run the app.",
     Reason.PROGRESSING: "Wait; the operator is applying the change.",
@@ -151,6 +155,10 @@ REMEDIES: dict[Reason, str] = {
     Reason.KNATIVE_NOT_SERVED: "Have an admin install Knative Serving, or use profile container.",
     Reason.WORKLOAD_UNAVAILABLE: "Look at the pods and their logs in the app's namespace.",
     Reason.SECRET_STORE_NOT_CONFIGURED: ("Have an admin connect the operator to Vault, or remove spec.secrets."),
+    Reason.LEAK_DETECTED: (
+        "Have an admin look at the network plugin of that node, and drain the node until it enforces policies again."
+    ),
+    Reason.PROBE_INCONCLUSIVE: "Have an admin look at the pods in the probe's namespace and at their Events.",
     Reason.NO_PROBE: "Install the isolation probe to prove that the network plugin enforces the policies.",
     Reason.FORWARDER_NOT_INSTALLED: "Install the log gateway to forward the app's records.",
     Reason.ENFORCED: "",
@@ -178,7 +186,11 @@ class Finding:
     path: str
     message: str
 
-    def text(self) -> str:
-        """Path, message and remedy, as conditions and Events show it."""
+    def parts(self) -> tuple[str, ...]:
+        """Path with message, and the remedy if there is one."""
         head = f"{self.path}: {self.message}" if self.path else self.message
-        return f"{head} {self.reason.remedy}".rstrip()
+        return (head, self.reason.remedy) if self.reason.remedy else (head,)
+
+    def text(self) -> str:
+        """All of that, as conditions and Events show it."""
+        return " ".join(self.parts()).rstrip()

@@ -1,9 +1,25 @@
-"""What the cluster and the admin decide once per process. Read in ``__main__``, passed down, frozen."""
+"""What the cluster and the admin decide once per process. Read in ``wiring``, passed down, frozen."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSettings:
+    """How isolation is probed.
+
+    image: of this operator, by digest. namespace: of probes and targets. interval: seconds within which a leak shows.
+    deadline: seconds after which what is open in a fresh pod is a leak. outside: (address, port) beyond the cluster
+    that must not be reached.
+    """
+
+    image: str
+    namespace: str
+    interval: float = 60.0
+    deadline: float = 10.0
+    outside: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +32,7 @@ class Settings:
     watch_inactivity: seconds without event or bookmark after which a watch is resumed.
     watch_stale: seconds after which /readyz calls a watch stale; bookmarks come every 60.
     lease_namespace: where the Lease is by which one of several processes leads; empty: this one always does.
+    probe: how isolation is probed; None: it isn't.
     """
 
     reserved_networks: tuple[Network, ...] = ()
@@ -24,6 +41,17 @@ class Settings:
     watch_inactivity: float = 70.0
     watch_stale: float = 150.0
     lease_namespace: str = ""
+    probe: ProbeSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Images of the platform that run in apps' pods, by digest; empty: that part isn't installed.
+
+    gate: waits in front of the app until network policies are in force; an image of this operator.
+    """
+
+    gate: str = ""
 
 
 @dataclass(frozen=True, slots=True)

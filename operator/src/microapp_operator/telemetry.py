@@ -9,6 +9,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any, Final, TextIO
@@ -138,6 +139,7 @@ def _formatter(shared: list[Processor], json: bool) -> logging.Formatter:
 _PREFIX: Final = "microapp_operator"
 _LATENCIES: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _OUTCOMES: Final = ("done", "blocked", "waiting", "retry", "gone", "crashed")
+_PROBED: Final = ("passed", "leak", "inconclusive")
 _READY: Final = ("True", "False", "Unknown")
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -168,11 +170,20 @@ class Metrics:
         self._leader = self._gauge("leader", "1 while this process reconciles, 0 while it stands by.")
         self._events_dropped = self._counter("events_dropped", "Kubernetes Events that were not sent.")
         self._drift = self._counter("drift", "Children changed behind our back and repaired.", "kind", "cause")
+        self._isolation = self._gauge(
+            "isolation_enforced", "1 where a fresh pod was confined when last probed, 0 where it was not.", "node"
+        )
+        self._probes = self._counter("isolation_probes", "Probes of a node, by outcome.", "outcome")
+        self._confined = self._histogram(
+            "isolation_confined_seconds", "How long a fresh pod reached more than it should, from its first try on."
+        )
         self._apps = self._gauge("apps", "MicroApps, by the status of their Ready condition.", "ready")
         build = Info(f"{_PREFIX}_build", "Version of the operator and of Python.", registry=self.registry)
         build.info({"version": version, "python": platform.python_version()})
         for outcome in _OUTCOMES:
             self._reconciles.labels(outcome)
+        for outcome in _PROBED:
+            self._probes.labels(outcome)
         for ready in _READY:
             self._apps.labels(ready)
 
@@ -228,6 +239,21 @@ class Metrics:
     def drift(self, kind: str, cause: str) -> None:
         """A child of ``kind`` was changed or deleted behind our back."""
         self._drift.labels(kind, cause).inc()
+
+    def probed(self, node: str, outcome: str) -> None:
+        """A probe of ``node`` ended: ``passed``, ``leak`` or ``inconclusive``, which leaves the gauge as it was."""
+        self._probes.labels(outcome).inc()
+        if outcome != "inconclusive":
+            self._isolation.labels(node).set(1 if outcome == "passed" else 0)
+
+    def confined(self, seconds: float) -> None:
+        """A fresh pod was confined after ``seconds``."""
+        self._confined.observe(seconds)
+
+    def node_gone(self, node: str) -> None:
+        """``node`` takes no pods any more."""
+        with suppress(KeyError):
+            self._isolation.remove(node)
 
     def app_state(self, namespace: str, name: str, ready: str) -> None:
         """Ready of this MicroApp is now ``ready``."""

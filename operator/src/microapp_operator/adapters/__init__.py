@@ -1,1 +1,1 @@
-"""I/O: implements the ports on the real API server. Only ``__main__`` imports adapters."""
+"""I/O: implements the ports on the real API server. ``reconcile`` and ``decide`` never import it."""

@@ -2,9 +2,18 @@
 
 import argparse
 import ipaddress
+import re
 from pathlib import Path
 
 from microapp_operator.settings import Network
+
+_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
+_STATUSES = """exit status:
+  0  nothing would be denied
+  1  something would be denied, or not be run (with --strict: or warned about, or isn't judged in full)
+  2  something can't be read, or the command is used wrongly
+  3  the rules gave no answer
+"""
 
 
 def _network(text: str) -> Network:
@@ -14,22 +23,52 @@ def _network(text: str) -> Network:
         raise argparse.ArgumentTypeError(f"{error}; write a network such as 10.0.0.0/8") from error
 
 
+def _pinned(text: str) -> str:
+    if _DIGEST.fullmatch(text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text} has no digest, and runs in apps' pods; write name@sha256:<64 digits>")
+
+
+def _interval(text: str) -> float:
+    if text.isdigit() and int(text) >= 20:
+        return float(text)
+    raise argparse.ArgumentTypeError(f"{text} is too short to start a pod in; write seconds, 20 or more")
+
+
+def _address(text: str) -> tuple[str, int]:
+    address, _, port = text.rpartition(":")
+    try:
+        return str(ipaddress.ip_address(address.strip("[]"))), int(port)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is no address with a port; write 203.0.113.1:443") from error
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of ``microapp-operator``; the subcommand is in ``command``."""
     parser = argparse.ArgumentParser(
         prog="microapp-operator", description="Confine, observe and account for micro apps on Kubernetes."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    _add_run(commands.add_parser("run", help="reconcile MicroApps until stopped"))
+    run = commands.add_parser("run", help="reconcile MicroApps until stopped")
+    _add_run(run)
+    _add_probe(run)
     _add_webhook(commands.add_parser("webhook", help="answer admission reviews until stopped"))
     for command in tuple(commands.choices.values()):
         command.add_argument("--bundle", type=Path, help="policy bundle, watched, instead of the one that ships")
         command.add_argument("--settings", type=Path, help="YAML file with the settings of the rules, watched as well")
     _add_tiers(commands.add_parser("tiers", help="apply risk tiers, but for what others changed; for an installer"))
     _add_check(commands.add_parser("check", help="ask the API server whether admission is in force"))
-    for command in commands.choices.values():
+    for command in tuple(commands.choices.values()):
         command.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
         command.add_argument("--log-format", default="json", choices=("json", "text"))
+    _add_validate(
+        commands.add_parser(
+            "validate",
+            help="say what admission and the operator would say of the objects in files; no cluster is asked",
+            epilog=_STATUSES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     return parser
 
 
@@ -53,6 +92,27 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--lease-namespace",
         default="",
         help="namespace of the Lease by which one of several processes leads; none: this one always does",
+    )
+
+
+def _add_probe(run: argparse.ArgumentParser) -> None:
+    run.add_argument(
+        "--probe-image",
+        type=_pinned,
+        help="image of this operator, by digest: probes the isolation of every node, and holds apps back until their "
+        "pods are confined; none: neither",
+    )
+    run.add_argument("--probe-namespace", default="microapp-probe", help="namespace of the probes and their targets")
+    run.add_argument(
+        "--probe-interval", type=_interval, default=60.0, help="seconds within which a leak shows, 20 or more"
+    )
+    run.add_argument(
+        "--probe-outside",
+        type=_address,
+        action="append",
+        default=[],
+        metavar="ADDRESS:PORT",
+        help="address beyond the cluster that no app may reach; may be repeated",
     )
 
 
@@ -82,3 +142,22 @@ def _add_tiers(tiers: argparse.ArgumentParser) -> None:
 
 def _add_check(check: argparse.ArgumentParser) -> None:
     check.add_argument("--namespace", default="microapp-system", help="namespace of operator and webhook")
+
+
+def _add_validate(validate: argparse.ArgumentParser) -> None:
+    validate.add_argument("files", nargs="+", metavar="FILE", help="YAML or JSON, a folder of them, or - for stdin")
+    validate.add_argument(
+        "--with",
+        dest="context",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="what the cluster holds besides: RiskTiers, Connectors, Tenants, Namespaces, MicroApps, Approvals",
+    )
+    validate.add_argument(
+        "-n", "--namespace", default="", help="where objects go that name no namespace, as kubectl has it"
+    )
+    validate.add_argument("--output", choices=("text", "json", "sarif"), default="text")
+    validate.add_argument("--strict", action="store_true", help="exit with 1 for warnings and what isn't judged, too")
+    validate.add_argument("--bundle", type=Path, help="policy bundle instead of the one that ships")
+    validate.add_argument("--settings", type=Path, help="YAML file with the settings of the rules")

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from microapp_operator.constants import RENDERER_VERSION
 from microapp_operator.decide.egress import EgressDecision, resolve_egress
+from microapp_operator.decide.isolation import UNPROBED, Isolation
 from microapp_operator.decide.limits import LimitInput, evaluate_limits
 from microapp_operator.decide.runtime import resolve_runtime
 from microapp_operator.desired.context import RenderContext, RuntimeChoice
@@ -15,12 +16,15 @@ from microapp_operator.model.canonical import digest
 from microapp_operator.model.microapp import MicroAppSpec
 from microapp_operator.policy.settings import PolicySettings
 from microapp_operator.reasons import Finding
-from microapp_operator.settings import Capabilities, Network
+from microapp_operator.settings import Capabilities, Images, Network
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the cluster holds besides the app, and what the admins set. policy_digest: of the bundle in force."""
+    """What the cluster holds besides the app, and what the admins set. policy_digest: of the bundle in force.
+
+    isolation: what the nodes' probes say.
+    """
 
     tiers: Mapping[str, RiskTier]
     connectors: Mapping[str, Connector]
@@ -29,6 +33,8 @@ class Surroundings:
     reserved: tuple[Network, ...]
     settings: PolicySettings = field(default_factory=PolicySettings)
     policy_digest: str = ""
+    images: Images = field(default_factory=Images)
+    isolation: Isolation = UNPROBED
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,13 @@ class Decision:
     egress: tuple[EgressDecision, ...]
     runtime: RuntimeChoice | None
     runtime_finding: Finding | None
+    images: Images
+    isolation: Isolation
+
+    @property
+    def withheld(self) -> Finding | None:
+        """Why the workload is neither started nor changed for now, though it may run: isolation isn't enforced."""
+        return self.isolation.leak if self.tier.spec.isolation.required else None
 
     @property
     def accepted(self) -> bool:
@@ -58,7 +71,7 @@ class Decision:
     def context(self) -> RenderContext:
         """What the builders need to know."""
         targets = tuple(d.target for d in self.egress if d.target is not None)
-        return RenderContext(targets=targets, runtime=self.runtime)
+        return RenderContext(targets, None if self.withheld else self.runtime, self.images)
 
     def inputs_hash(self) -> str:
         """Digest of everything the rendering depends on."""
@@ -71,7 +84,8 @@ class Decision:
                 self.tier.metadata.name,
                 self.tier.spec,
                 [[t.name, *t.ports, t.protocol, *t.cidrs, *(t.peer or ())] for t in context.targets],
-                [self.runtime.kind, self.runtime.runtime_class] if self.runtime else None,
+                [context.runtime.kind, context.runtime.runtime_class] if context.runtime else None,
+                self.images.gate,
             ]
         )
 
@@ -92,6 +106,8 @@ def evaluate(app: MicroApp, tier: RiskTier, around: Surroundings, now: datetime)
         egress=resolve_egress(given, verdict),
         runtime=None if isinstance(runtime, Finding) else runtime,
         runtime_finding=runtime if isinstance(runtime, Finding) else None,
+        images=around.images,
+        isolation=around.isolation,
     )
 
 

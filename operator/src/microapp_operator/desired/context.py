@@ -1,9 +1,10 @@
 """What the builders need beyond the MicroApp and its tier: decisions taken before rendering."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from microapp_operator.model.common import Protocol
+from microapp_operator.settings import Images
 
 
 class WorkloadKind(StrEnum):
@@ -37,7 +38,8 @@ class AddressTarget:
 
 @dataclass(frozen=True, slots=True)
 class RenderContext:
-    """Decisions: which endpoints are open, and how the workload runs (None: withheld)."""
+    """Decisions: which endpoints are open, how the workload runs (None: withheld), and what runs beside it."""
 
     targets: tuple[AddressTarget, ...] = ()
     runtime: RuntimeChoice | None = None
+    images: Images = field(default_factory=Images)

@@ -16,6 +16,7 @@ from microapp_operator.desired.service import build_service
 from microapp_operator.desired.storage import build_claims
 from microapp_operator.desired.workload import build_deployment
 from microapp_operator.model import Manifest, MicroApp, RiskTier
+from microapp_operator.settings import Images
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def build_plan(app: MicroApp, tier: RiskTier, context: RenderContext) -> Plan:
         namespace=build_namespace(app),
         guardrails=build_guardrails(app, tier),
         openings=build_openings(app, context.targets),
-        workload=_workload(app, tier, context.runtime) if context.runtime is not None else (),
+        workload=_workload(app, tier, context.runtime, context.images) if context.runtime is not None else (),
     )
 
 
@@ -71,14 +72,14 @@ def build_guardrails(app: MicroApp, tier: RiskTier) -> tuple[Manifest, ...]:
     )
 
 
-def _workload(app: MicroApp, tier: RiskTier, runtime: RuntimeChoice) -> tuple[Manifest, ...]:
+def _workload(app: MicroApp, tier: RiskTier, runtime: RuntimeChoice, images: Images) -> tuple[Manifest, ...]:
     kept = (build_accepted(app), *build_claims(app))
     match runtime.kind:
         case WorkloadKind.KNATIVE_SERVICE:
             return kept if is_stopped(app) else (*kept, build_knative_service(app, runtime))
         case WorkloadKind.DEPLOYMENT:
             budget = (build_budget(app),) if needs_budget(app) else ()
-            return (*kept, build_deployment(app, tier, runtime), build_service(app), *budget)
+            return (*kept, build_deployment(app, tier, runtime, images), build_service(app), *budget)
 
 
 def _ref(manifest: Manifest) -> tuple[str, str, str, str]:

@@ -1,12 +1,17 @@
-"""The Deployment of profiles container and wasm. Imports model, context, metadata, pod and sizes only."""
+"""The Deployment of profiles container and wasm.
+
+Imports model, settings, context, gate, metadata, pod and sizes only.
+"""
 
 from typing import Any, Final
 
 from microapp_operator.desired.context import RuntimeChoice
+from microapp_operator.desired.gate import build_gate
 from microapp_operator.desired.metadata import build_child, child_labels, pod_selector
 from microapp_operator.desired.pod import build_pod_spec, replica_size
 from microapp_operator.desired.sizes import parse_size
 from microapp_operator.model import Manifest, MicroApp, RiskTier
+from microapp_operator.settings import Images
 
 PORT_NAME: Final = "http"
 _HISTORY: Final = 2
@@ -15,7 +20,7 @@ _DEADLINE: Final = 300
 """Seconds without progress after which the Deployment says so."""
 
 
-def build_deployment(app: MicroApp, tier: RiskTier, runtime: RuntimeChoice) -> Manifest:
+def build_deployment(app: MicroApp, tier: RiskTier, runtime: RuntimeChoice, images: Images) -> Manifest:
     """The Deployment named after ``app``; without replicas while it is suspended."""
     meta, replicas = app.metadata, app.spec.runtime.replicas
     spec = {
@@ -24,7 +29,7 @@ def build_deployment(app: MicroApp, tier: RiskTier, runtime: RuntimeChoice) -> M
         "progressDeadlineSeconds": _DEADLINE,
         "selector": {"matchLabels": pod_selector(meta.namespace, meta.name)},
         "strategy": build_strategy(app, tier),
-        "template": {"metadata": {"labels": child_labels(app)}, "spec": _pod_spec(app, runtime)},
+        "template": {"metadata": {"labels": child_labels(app)}, "spec": _pod_spec(app, tier, runtime, images)},
     }
     return build_child(app, "Deployment", name=meta.name, body={"spec": spec})
 
@@ -49,9 +54,11 @@ def _has_room(app: MicroApp, tier: RiskTier, *, pods: int) -> bool:
     return pods <= quota.pods and size.times(pods).fits(parse_size(quota.cpu, quota.memory))
 
 
-def _pod_spec(app: MicroApp, runtime: RuntimeChoice) -> Manifest:
+def _pod_spec(app: MicroApp, tier: RiskTier, runtime: RuntimeChoice, images: Images) -> Manifest:
     port = app.spec.runtime.port
     spec = build_pod_spec(app, runtime.runtime_class)
+    if images.gate:
+        spec["initContainers"] = [build_gate(app, tier, images.gate)]
     container = spec["containers"][0]
     container["ports"] = [{"name": PORT_NAME, "containerPort": port, "protocol": "TCP"}]
     container["readinessProbe"] = {"tcpSocket": {"port": PORT_NAME}, "periodSeconds": 5, "timeoutSeconds": 2}

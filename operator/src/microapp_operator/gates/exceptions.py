@@ -33,7 +33,9 @@ def build_subject(manifest: Manifest) -> Subject:
     metadata = manifest.get("metadata") or {}
     labels = metadata.get("labels") or {}
     names = [(str(manifest.get("kind", "")), str(metadata.get("name", "")))]
-    owners = [o for o in metadata.get("ownerReferences") or () if o.get("controller")]
+    references = metadata.get("ownerReferences")
+    known = references if isinstance(references, list) else []  # offline nobody has looked at it before
+    owners = [o for o in known if isinstance(o, dict) and o.get("controller")]
     names += [(str(o.get("kind", "")), str(o.get("name", ""))) for o in owners]
     suffix = f"-{labels.get(_POD_HASH)}"
     names += [

@@ -7,7 +7,7 @@ from microapp_operator.model.approval import Approval, ApprovalDecision, Approva
 from microapp_operator.model.common import Classification, Manifest, ObjectMeta
 from microapp_operator.model.connector import Connector
 from microapp_operator.model.microapp import MicroApp, Profile, SecretRequest, Stage
-from microapp_operator.model.parse import parse
+from microapp_operator.model.parse import find_faults, parse
 from microapp_operator.model.status import Condition, EgressStatus, MicroAppStatus
 from microapp_operator.model.tenant import Tenant
 from microapp_operator.model.tier import ReviewerGroup, RiskTier, VoidingChange
@@ -33,5 +33,6 @@ __all__ = [
     "Stage",
     "Tenant",
     "VoidingChange",
+    "find_faults",
     "parse",
 ]

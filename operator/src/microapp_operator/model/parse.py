@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from microapp_operator.errors import InvalidSpec
+from microapp_operator.reasons import Finding, Reason
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -15,10 +16,23 @@ def parse(kind: type[T], raw: Mapping[str, Any]) -> T:
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        more = error.error_count() - 1
-        tail = f" (and {more} more)" if more else ""
-        raise InvalidSpec(path=_json_path(first["loc"]), message=f"{first['msg']}{tail}.") from None
+        first, *others = _findings(error)
+        tail = f" (and {len(others)} more)" if others else ""
+        raise InvalidSpec(path=first.path, message=f"{first.message.removesuffix('.')}{tail}.") from None
+
+
+def find_faults(kind: type[BaseModel], raw: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Everything that keeps ``raw`` from being a ``kind``, a finding a field; none when it is one."""
+    try:
+        kind.model_validate(raw)
+    except ValidationError as error:
+        return _findings(error)
+    return ()
+
+
+def _findings(error: ValidationError) -> tuple[Finding, ...]:
+    faults = error.errors(include_url=False, include_input=False)
+    return tuple(Finding(Reason.INVALID_SPEC, _json_path(f["loc"]), f"{f['msg']}.") for f in faults)
 
 
 def _json_path(location: tuple[int | str, ...]) -> str:

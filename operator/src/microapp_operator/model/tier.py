@@ -43,6 +43,18 @@ class TierEgress(Model):
     expiry_required: Annotated[bool, Field(description="True: that Approval must have an expiry.")] = False
 
 
+class TierIsolation(Model):
+    """What must be proven about isolation."""
+
+    required: Annotated[
+        bool,
+        Field(
+            description="True: while the isolation probe sees a leak, apps that don't run yet aren't started and "
+            "changes wait."
+        ),
+    ] = False
+
+
 class TierSecrets(Model):
     """What apps of the tier may read."""
 
@@ -142,6 +154,7 @@ class RiskTierSpec(Model):
         Field(min_length=1, max_length=4, description="Data classifications allowed.", json_schema_extra=SET),
     ]
     egress: Annotated[TierEgress, Field(description="What apps may reach.")]
+    isolation: Annotated[TierIsolation, Field(description="What must be proven about isolation.")] = TierIsolation()
     secrets: Annotated[TierSecrets, Field(description="What apps may read.")] = TierSecrets()
     approvals: Annotated[TierApprovals, Field(description="Approvals before production.")] = TierApprovals()
     runtime: Annotated[TierRuntime, Field(description="RuntimeClasses.")] = TierRuntime()

@@ -26,10 +26,19 @@ class Violation:
         what = fill(self.rule.what, self.values)
         return f"{self.path}: {what}" if self.path else what
 
-    def text(self) -> str:
-        """What, why, how to fix it and where to read more: the one text for denial, condition and command line."""
+    def parts(self) -> tuple[str, ...]:
+        """What, why, how to fix it and where to read more, each by itself."""
         rule = self.rule
-        return f"[{rule.id}] {self.what} Why: {rule.why} Fix: {fill(rule.fix, self.values)} Docs: {rule.docs}"
+        return (
+            f"[{rule.id}] {self.what}",
+            f"Why: {rule.why}",
+            f"Fix: {fill(rule.fix, self.values)}",
+            f"Docs: {rule.docs}",
+        )
+
+    def text(self) -> str:
+        """All of that: the one text for denial, condition and command line."""
+        return " ".join(self.parts())
 
     def warning(self) -> str:
         """The same, as short as a warning has to be."""

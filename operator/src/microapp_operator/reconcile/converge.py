@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from microapp_operator.constants import FINALIZER
 from microapp_operator.decide.decision import Decision, Surroundings, evaluate, suggest_tier, with_spec
+from microapp_operator.decide.namespace import build_not_ours
 from microapp_operator.desired.accepted import read_accepted
 from microapp_operator.desired.metadata import namespace_name
 from microapp_operator.desired.namespace import build_namespace
@@ -64,7 +65,7 @@ class Converger:
             draft.reviewed_fingerprint = declared.fingerprint
         namespace = self._services.children.namespace(namespace_name(app.metadata.namespace, app.metadata.name))
         if namespace is not None and not owns_namespace(app, namespace):
-            raise _not_ours(app, namespace.ref.name)
+            raise Blocked(build_not_ours(app, namespace.ref.name))
         draft.effective = declared if declared.accepted else await self._accepted(app, around)
         inputs = self._inputs(draft)
         if not self._settled(app, namespace, inputs):
@@ -168,7 +169,7 @@ class Converger:
             if known is None:
                 raise Transient(f"namespace {name} exists, but the watch has not shown it yet.") from error
             if not owns_namespace(app, known):
-                raise _not_ours(app, name) from error
+                raise Blocked(build_not_ours(app, name)) from error
             return known
         self._writer.remember((created,))
         return created
@@ -181,9 +182,10 @@ class Converger:
         draft.namespace = NamespaceStatus(name=namespace.ref.name, uid=namespace.uid)
         draft.guarded = True
         draft.rendered_hash, draft.children_hash = inputs, children_hash(namespace, own)
-        if chosen is not None and chosen.runtime is not None:
-            draft.approved_fingerprint = chosen.fingerprint
-            found = next((o for o in own if o.status is not None), None)
+        found = next((o for o in own if o.status is not None), None)
+        if chosen is not None and chosen.runtime is not None and (found is not None or not chosen.withheld):
+            if not chosen.withheld:
+                draft.approved_fingerprint = chosen.fingerprint
             draft.workload = judge_workload(chosen.app, chosen.runtime.kind, found)
             if draft.workload.reason in _UNSETTLED and found is not None:
                 why = explain_pods(await self._services.cluster.list_pods(namespace.ref.name))
@@ -205,11 +207,3 @@ class Converger:
 
 
 _UNSETTLED = frozenset({Reason.WORKLOAD_PROGRESSING, Reason.WORKLOAD_UNAVAILABLE})
-
-
-def _not_ours(app: MicroApp, name: str) -> Blocked:
-    message = (
-        f"namespace {name} exists and does not belong to MicroApp {app.metadata.namespace}/{app.metadata.name} "
-        f"(UID {app.metadata.uid}); it is left untouched."
-    )
-    return Blocked(Finding(Reason.NAMESPACE_NOT_OURS, "metadata.name", message))

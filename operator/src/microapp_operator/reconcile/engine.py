@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from microapp_operator.decide.isolation import Isolation
 from microapp_operator.model import Manifest
 from microapp_operator.policy.settings import PolicySettings
 from microapp_operator.ports import URGENCY, Observed
@@ -64,6 +65,11 @@ class Engine:
         namespace = observed.ref.namespace or observed.ref.name
         for key in self.store.keys_of_namespace(namespace):
             self.queue.add(key, Priority.NEW if self.store.is_new(key) else Priority.EDIT)
+
+    def on_isolation(self, isolation: Isolation) -> None:
+        """The nodes' probes say something else than before: all apps are looked at again."""
+        self.store.isolation = isolation
+        self._fan_out(self.store.keys())
 
     def on_capabilities(self) -> None:
         """A RuntimeClass or an API appeared or went."""

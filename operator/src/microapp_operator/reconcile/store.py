@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 import structlog
 
 from microapp_operator.decide.decision import Surroundings
+from microapp_operator.decide.isolation import UNPROBED, Isolation
 from microapp_operator.desired.metadata import namespace_name
 from microapp_operator.errors import InvalidSpec
 from microapp_operator.model import Approval, Connector, Manifest, RiskTier, parse
 from microapp_operator.policy.settings import PolicySettings
 from microapp_operator.reconcile.queue import Key
-from microapp_operator.settings import Capabilities, Network
+from microapp_operator.settings import Capabilities, Images, Network
 
 log = structlog.get_logger(__name__)
 P = TypeVar("P", RiskTier, Connector, Approval)
@@ -39,13 +40,18 @@ def version_of(raw: Manifest) -> int:
 class Store:
     """Memory of the feeds. reserved: ranges no app may reach by address. settings: of the rules.
 
-    policy_digest: of the policy bundle in force.
+    policy_digest: of the policy bundle in force. isolation: what the nodes' probes say.
     """
 
     def __init__(
-        self, reserved: tuple[Network, ...], settings: PolicySettings | None = None, policy_digest: str = ""
+        self,
+        reserved: tuple[Network, ...],
+        settings: PolicySettings | None = None,
+        policy_digest: str = "",
+        images: Images | None = None,
     ) -> None:
-        self._reserved = reserved
+        self._reserved, self._images = reserved, images or Images()
+        self.isolation: Isolation = UNPROBED
         self.settings = settings or PolicySettings()
         self.policy_digest = policy_digest
         self._apps: dict[Key, Manifest] = {}
@@ -147,4 +153,6 @@ class Store:
             reserved=self._reserved,
             settings=self.settings,
             policy_digest=self.policy_digest,
+            images=self._images,
+            isolation=self.isolation,
         )

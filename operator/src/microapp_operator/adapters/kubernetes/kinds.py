@@ -62,6 +62,8 @@ CHILDREN = (
 )
 EVENT = Kind("events.k8s.io/v1", "Event", "events", selector="")
 POD = Kind("v1", "Pod", "pods", selector="")
+NODE = Kind("v1", "Node", "nodes", namespaced=False, selector="")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps", selector="")
 
 _TABLE = {(k.api_version, k.kind): k for k in (*CHILDREN, *POLICIES, KNATIVE_SERVICE, MICRO_APP, EVENT, POD)}
 

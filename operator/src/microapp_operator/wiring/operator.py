@@ -1,0 +1,235 @@
+"""The operator: settings from flags and environment, adapters, feeds, and the order of starting and stopping."""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+import kopf
+import structlog
+import uvloop
+
+from microapp_operator.adapters.http import HealthServer, ListenError
+from microapp_operator.adapters.kubernetes.client import (
+    KubernetesClient,
+    kubeconfig_from_environment,
+    load_configuration,
+)
+from microapp_operator.adapters.kubernetes.cluster import KubernetesCluster
+from microapp_operator.adapters.kubernetes.events import KubernetesEvents
+from microapp_operator.adapters.kubernetes.informer import Informer
+from microapp_operator.adapters.kubernetes.lease import Election
+from microapp_operator.adapters.kubernetes.networks import discover_networks
+from microapp_operator.adapters.kubernetes.probe_pods import KubernetesProbeGround
+from microapp_operator.adapters.policies import Policies, PolicyFiles
+from microapp_operator.errors import OperatorError
+from microapp_operator.handlers import build_registry, build_settings
+from microapp_operator.reasons import Finding, Reason
+from microapp_operator.reconcile.engine import Engine
+from microapp_operator.reconcile.prober import Prober
+from microapp_operator.reconcile.queue import WorkQueue
+from microapp_operator.reconcile.reconciler import Reconciler
+from microapp_operator.reconcile.report import Reporter
+from microapp_operator.reconcile.services import Services
+from microapp_operator.reconcile.store import Store
+from microapp_operator.reconcile.witness import Witness
+from microapp_operator.settings import Images, ProbeSettings, Settings
+from microapp_operator.telemetry import Metrics, configure_logging
+from microapp_operator.wiring.clock import SystemClock
+
+log = structlog.get_logger(__name__)
+_LAST_WORDS = 5.0
+"""Seconds that the probing gets to delete its pods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+
+@dataclass(slots=True)
+class Operator:
+    """One process: everything that has to be started and stopped, in that order."""
+
+    client: KubernetesClient
+    informer: Informer
+    events: KubernetesEvents
+    engine: Engine
+    witness: Witness
+    metrics: Metrics
+    health: HealthServer
+    policies: Policies
+    election: Election | None = None
+    prober: Prober | None = None
+
+    async def run(self) -> None:
+        """Serve until a signal or the end of the feed: health first, then watches, then work; drain on the way out.
+
+        The feed ends last: on its way out kopf cancels every task of the loop that it finds still running.
+        """
+        stop, feed_may_end = asyncio.Event(), asyncio.Event()
+        await self.health.start()
+        self.events.start()
+        feed = asyncio.create_task(self._feed(feed_may_end, stop), name="kopf")
+        feed.add_done_callback(lambda _: stop.set())
+        start = asyncio.create_task(self._start(), name="start")
+        start.add_done_callback(lambda task: stop.set() if not task.cancelled() and task.exception() else None)
+        current = asyncio.create_task(self.policies.keep_current(), name="policies")
+        await stop.wait()
+        log.info("stopping")
+        for task in (start, current):
+            task.cancel()
+        deposed = (await asyncio.gather(start, current, return_exceptions=True))[0]
+        await self.engine.stop()
+        if self.election is not None:
+            await self.election.release()
+        await self.informer.stop()
+        await self.events.stop()
+        await self.health.stop()
+        feed_may_end.set()
+        ended = (await asyncio.gather(feed, return_exceptions=True))[0]
+        await self.client.close()
+        for error in (ended, deposed):
+            if isinstance(error, Exception):
+                raise error
+
+    async def _start(self) -> None:
+        """Nothing is reconciled on half a picture: the workers wait for the first lists."""
+        await self.informer.start()
+        for kind in self.informer.ages():
+            self.metrics.track_watch(kind, partial(self._age, kind))
+        if self.election is None:
+            await self._lead(asyncio.Event().wait())
+            return
+        self.engine.standing_by = True
+        await self.election.lead()
+        await self._lead(self.election.keep())
+        raise OperatorError(Finding(Reason.RETRYING, "", "the Lease is lost: another process leads, or nobody does."))
+
+    async def _lead(self, until: Awaitable[object]) -> None:
+        """Reconcile and probe ``until`` it is over."""
+        if self.prober is None:
+            self.engine.start()
+            await until
+            return
+        await self.prober.recall()
+        self.engine.start()
+        probing = asyncio.create_task(self.prober.run(), name="prober")
+        try:
+            await until
+        finally:
+            probing.cancel()
+            await asyncio.wait({probing}, timeout=_LAST_WORDS)
+
+    def _age(self, kind: str) -> float:
+        return self.informer.ages()[kind]
+
+    async def _feed(self, may_end: asyncio.Event, stop: asyncio.Event) -> None:
+        """kopf, except that signals reach us: it would end the feed first and cancel the work under way."""
+        tasks = await kopf.spawn_tasks(
+            registry=build_registry(self.engine),
+            settings=build_settings(),
+            standalone=True,
+            clusterwide=True,
+            stop_flag=may_end,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await kopf.run_tasks(tasks, ignored=asyncio.all_tasks() - set(tasks))
+
+
+async def build_operator(settings: Settings, files: PolicyFiles, health: Address, version: str) -> Operator:
+    """Everything wired, nothing started. OperatorError when there are no credentials, or the rules are no good."""
+    metrics = Metrics(version=version)
+    configuration = await load_configuration(kubeconfig_from_environment(os.environ), None)
+    client = KubernetesClient(configuration, in_flight=settings.writes_in_flight, on_request=metrics.requested)
+    reserved = (*settings.reserved_networks, *await discover_networks(client))
+    log.info("reserved_networks", networks=[str(n) for n in reserved])
+    informer = Informer(client, on_restart=metrics.watch_restarted, inactivity=settings.watch_inactivity)
+    cluster = KubernetesCluster(client, informer.record)
+    events = KubernetesEvents(client, on_drop=metrics.event_dropped)
+    policies = Policies(files, map(str, reserved))
+    images = Images(gate=settings.probe.image if settings.probe else "")
+    store = Store(reserved, policies.settings, policies.engine.digest, images)
+    queue = WorkQueue(on_latency=metrics.queued)
+    metrics.track_queue(lambda: len(queue))
+    reporter = Reporter(cluster, events, store, metrics)
+    services = Services(cluster, informer.cache, reporter, SystemClock(), informer.capabilities)
+    engine = Engine(store, queue, Reconciler(store, queue, services), metrics, settings.workers)
+    policies.on_change = partial(_policies_changed, policies, engine)
+    witness = Witness(engine, cluster, on_lag=metrics.watch_restarted)
+    informer.on_child = engine.on_child
+    informer.on_policy = lambda kind, raw, deleted: engine.on_policy(kind, raw, deleted=deleted)
+    informer.on_capabilities = engine.on_capabilities
+    informer.on_app = witness.saw
+    election = None
+    if settings.lease_namespace:
+        identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+        election = Election(client, settings.lease_namespace, "microapp-operator", identity, SystemClock())
+        client.may_write = election.remaining
+    prober = None
+    if settings.probe is not None:
+        ground = KubernetesProbeGround(client, settings.probe.namespace)
+        prober = Prober(ground, settings.probe, SystemClock(), metrics, engine.on_isolation)
+    checks: dict[str, Callable[[], str | None]] = {
+        "workers": engine.dead_workers,
+        "watches": partial(_stale_watches, informer, settings.watch_stale),
+        "feed": witness.complaint,
+    }
+    server = HealthServer(checks, metrics.registry, host=health.host, port=health.port)
+    return Operator(client, informer, events, engine, witness, metrics, server, policies, election, prober)
+
+
+def _policies_changed(policies: Policies, engine: Engine) -> None:
+    engine.on_policies(policies.settings, policies.engine.digest)
+
+
+def _stale_watches(informer: Informer, limit: float) -> str | None:
+    stale = [f"{kind} for {age:.0f} s" for kind, age in informer.ages().items() if age > limit]
+    return f"not heard of: {', '.join(sorted(stale))}" if stale else None
+
+
+def run(arguments: argparse.Namespace, version: str) -> int:
+    """Reconcile until stopped; returns the exit status."""
+    configure_logging(arguments.log_level, json=arguments.log_format == "json")
+    return uvloop.run(_run(arguments, version))
+
+
+def _probe(arguments: argparse.Namespace) -> ProbeSettings | None:
+    if arguments.probe_image is None:
+        return None
+    return ProbeSettings(
+        image=arguments.probe_image,
+        namespace=arguments.probe_namespace,
+        interval=arguments.probe_interval,
+        outside=tuple(arguments.probe_outside),
+    )
+
+
+async def _run(arguments: argparse.Namespace, version: str) -> int:
+    settings = Settings(
+        reserved_networks=tuple(arguments.reserved_network),
+        workers=arguments.workers,
+        writes_in_flight=arguments.writes_in_flight,
+        watch_inactivity=arguments.watch_inactivity,
+        watch_stale=arguments.watch_stale,
+        lease_namespace=arguments.lease_namespace,
+        probe=_probe(arguments),
+    )
+    try:
+        files = PolicyFiles(arguments.bundle, arguments.settings)
+        health = Address(arguments.host, arguments.port)
+        operator = await build_operator(settings, files, health, version)
+        await operator.run()
+    except (OperatorError, ListenError) as error:
+        log.error("cannot_start", why=str(error))
+        return 1
+    return 0
