@@ -89,6 +89,22 @@ PANELS = (
         "Time since each watch was heard of; bookmarks come every minute.",
     ),
     Panel(
+        "Nodes where pods are confined",
+        "short",
+        (
+            ("sum(microapp_operator_isolation_enforced)", "confined"),
+            ("count(microapp_operator_isolation_enforced)", "probed"),
+            (_rate("microapp_operator_isolation_probes_total", "outcome"), "probes a second: {{outcome}}"),
+        ),
+        "By fresh pods on every node; both lines should be one.",
+    ),
+    Panel(
+        "Fresh pods confined after, p99",
+        "s",
+        ((_p99("microapp_operator_isolation_confined_seconds"), "p99"),),
+        "How long a fresh pod reached more than it should.",
+    ),
+    Panel(
         "Reviews",
         "reqps",
         ((_rate("microapp_webhook_reviews_total", "outcome"), "{{outcome}}"),),

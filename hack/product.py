@@ -62,7 +62,7 @@ def build_values(image: str) -> dict[str, Any]:
     return {
         "image": {"repository": repository, "digest": digest},
         "settings": {"registries": [f"{registry}/"], "gitops": []},
-        "probe": {"interval": PROBE_INTERVAL, "outside": [f"{OUTSIDE_ADDRESS}:443"]},
+        "isolationProbe": {"intervalSeconds": PROBE_INTERVAL, "outside": [f"{OUTSIDE_ADDRESS}:443"]},
     }
 
 

@@ -27,17 +27,18 @@ from hack.kubectl import Kubectl, kubectl_for
 from hack.lab.build import LabError, ensure_built, say
 from hack.lab.components import VEGETA
 from hack.lab.context import Cluster
-from hack.lab.controlplane import CONTEXT, Lab
+from hack.lab.hollow import HollowLab
+from hack.lab.lab import CONTEXT
 
 _COLD_STARTS = 5
 Reviews = dict[tuple[str, bool], bytes]
 
 
 @contextmanager
-def _lab() -> Iterator[tuple[Lab, Kubectl, Cluster]]:
+def _lab() -> Iterator[tuple[HollowLab, Kubectl, Cluster]]:
     """A lab with what ships but the operator, gone afterwards."""
     ensure_built(VEGETA)
-    lab = Lab(Path(tempfile.mkdtemp(prefix="microapp-bench-")) / "lab")
+    lab = HollowLab(Path(tempfile.mkdtemp(prefix="microapp-bench-")) / "lab")
     lab.up()
     try:
         cluster = Cluster(lab.kubeconfig, CONTEXT, "lab")

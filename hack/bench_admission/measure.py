@@ -22,7 +22,8 @@ from hack.admission import webhook_process
 from hack.bench_admission.load import Gun, Target, percentile
 from hack.bench_admission.pods import BASELINE, SETTINGS, pod_manifest
 from hack.bench_admission.variants import FULL, NOTHING, TEN, Variant
-from hack.lab.controlplane import Lab, free_ports
+from hack.lab.controlplane import free_ports
+from hack.lab.hollow import HollowLab
 
 IN_FLIGHT = (1, 8, 32)
 PARTS = (50, 95, 99)
@@ -122,7 +123,7 @@ class Range:
         return Target(url, body, expected)
 
 
-def build_range(lab: Lab, authority: Path, reviews: dict[tuple[str, bool], bytes], seconds: float) -> Range:
+def build_range(lab: HollowLab, authority: Path, reviews: dict[tuple[str, bool], bytes], seconds: float) -> Range:
     """Guns for the lab's API server, as its admin, and for the webhooks that ``authority`` signed for."""
     server = yaml.safe_load(lab.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
     pki, folder = lab.folder / "pki", authority.parent

@@ -12,7 +12,9 @@ from hack.install import ROOT
 
 from microapp_operator.adapters.rego import RegoEngine, packaged_bundle
 from microapp_operator.cli.parser import build_parser
+from microapp_operator.desired.probe import CHECK, LABEL_PROBE, TARGET
 from microapp_operator.policy.settings import PolicySettings, read_settings
+from microapp_operator.probe import CLOSED_BY_TARGET, CLOSED_TO_CALLERS, OPEN_PORT
 
 POLICIES = f"--api-versions={POLICY_API}"
 FULL = [
@@ -32,9 +34,12 @@ def manifests(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     return objects(render(*request.param))
 
 
+KINDS = ("Deployment", "DaemonSet", "Job")
+
+
 def pods(manifests: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Pod templates by name of what they belong to."""
-    return {m["metadata"]["name"]: m["spec"]["template"] for m in manifests if m["kind"] in ("Deployment", "Job")}
+    return {m["metadata"]["name"]: m["spec"]["template"] for m in manifests if m["kind"] in KINDS}
 
 
 def test_it_is_linted_without_a_warning() -> None:
@@ -211,7 +216,9 @@ def test_the_webhook_serves_on_until_all_have_heard_that_a_pod_ends() -> None:
 
 def test_the_network_policy_covers_every_pod(manifests: list[dict[str, Any]]) -> None:
     policies = [m["spec"] for m in manifests if m["kind"] == "NetworkPolicy"]
-    closed = [p["podSelector"]["matchLabels"] for p in policies if set(p["policyTypes"]) == {"Ingress", "Egress"}]
+    closed = [
+        p["podSelector"].get("matchLabels", {}) for p in policies if set(p["policyTypes"]) == {"Ingress", "Egress"}
+    ]
     for template in pods(manifests).values():
         labels = template["metadata"]["labels"].items()
         assert not policies or any(selector.items() <= labels for selector in closed)
@@ -220,13 +227,14 @@ def test_the_network_policy_covers_every_pod(manifests: list[dict[str, Any]]) ->
 def test_every_process_takes_the_arguments_it_is_given(manifests: list[dict[str, Any]]) -> None:
     commands = set()
     for template in pods(manifests).values():
-        commands.add(build_parser().parse_args(template["spec"]["containers"][0]["args"]).command)
+        if "args" in (container := template["spec"]["containers"][0]):
+            commands.add(build_parser().parse_args(container["args"]).command)
     assert commands >= {"run", "webhook", "check"}
 
 
 def test_an_operator_never_runs_without_the_lease(manifests: list[dict[str, Any]]) -> None:
     for template in pods(manifests).values():
-        arguments = template["spec"]["containers"][0]["args"]
+        arguments = template["spec"]["containers"][0].get("args", [""])
         assert arguments[0] != "run" or "--lease-namespace=$(NAMESPACE)" in arguments
 
 
@@ -261,3 +269,25 @@ def test_tiers_are_those_that_ship_with_what_the_values_say() -> None:
     assert set(tiers) == {*shipped, "experimental"}
     assert tiers["low"] == {**shipped["low"], "replicasMax": 2, "quota": {**shipped["low"]["quota"], "pods": 8}}
     assert (tiers["medium"], tiers["high"]) == (shipped["medium"], shipped["high"])
+
+
+def test_checks_and_targets_meet_on_the_ports_the_probe_goes_by() -> None:
+    manifests = objects(render(*FULL, "--show-only=templates/probe.yaml"))
+    policies = {m["metadata"]["name"]: m["spec"] for m in manifests if m["kind"] == "NetworkPolicy"}
+
+    def ports(rule: dict[str, Any]) -> set[tuple[int, str]]:
+        return {(p["port"], p["protocol"]) for p in rule["ports"]}
+
+    both = ("TCP", "UDP")
+    assert ports(policies["check"]["egress"][0]) == {(p, k) for p in (OPEN_PORT, CLOSED_BY_TARGET) for k in both}
+    assert ports(policies["target"]["ingress"][0]) == {(p, k) for p in (OPEN_PORT, CLOSED_TO_CALLERS) for k in both}
+    assert policies["check"]["podSelector"] == {"matchLabels": {LABEL_PROBE: CHECK}}
+    assert policies["target"]["podSelector"] == {"matchLabels": {LABEL_PROBE: TARGET}}
+
+
+def test_isolation_is_probed_once_the_image_is_pinned() -> None:
+    pinned = "--set=image.digest=sha256:" + "c" * 64
+    for flags, probed in (([pinned], True), ([], False), ([pinned, "--set=isolationProbe.enabled=false"], False)):
+        text = render(*flags)
+        assert ("--probe-image=microapp-operator@sha256:" in text) == probed
+        assert ("kind: DaemonSet" in text) == probed

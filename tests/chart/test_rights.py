@@ -2,6 +2,10 @@
 
 import asyncio
 import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,7 @@ from tests.support.api import Account, Api
 from tests.support.eventually import eventually
 from tests.support.faults import FaultProxy
 from tests.support.release import REGISTRIES, Release, live
-from tests.support.rights import Permission, asked, granted
+from tests.support.rights import Permission, asked, expand, granted
 from tests.support.samples import app_manifest
 
 from microapp_operator.adapters.kubernetes import events
@@ -29,7 +33,9 @@ from microapp_operator.reasons import Reason
 
 OPERATOR, WEBHOOK = "microapp-operator", "microapp-operator-webhook"
 KNATIVE = Path(__file__).parent / "knative-services.yaml"
-ACCOUNTS = "operator-rbac.yaml", "webhook-rbac.yaml"
+RIGHTS = "operator-rbac.yaml", "webhook-rbac.yaml", "probe.yaml"
+PINNED = {"image": {"digest": "sha256:" + "c" * 64}, "isolationProbe": {"intervalSeconds": 20}}
+REPORT = {"leaks": [], "unreached": [], "confined_after": 0.1}
 CHILDREN = (
     "resourcequotas,limitranges,networkpolicies,serviceaccounts,rolebindings,"
     "controllerrevisions.apps,deployments,services,poddisruptionbudgets"
@@ -51,17 +57,23 @@ ADDITIONS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def roles() -> list[dict[str, Any]]:
-    flags = [f"--show-only=templates/{name}" for name in ACCOUNTS]
-    return objects(render(*flags, "--set=admission.stamps=policy"))
+    flags = [f"--show-only=templates/{name}" for name in RIGHTS]
+    pinned = f"--set=image.digest={PINNED['image']['digest']}"
+    return objects(render(*flags, pinned, "--set=admission.stamps=policy"))
 
 
 @pytest.fixture(scope="module")
-def log(cluster: Cluster, kubectl: Kubectl, lab: HollowLab, folder: Path) -> Path:
-    """The audit log after everything the processes do was done at least once, under the chart's accounts."""
+def release(cluster: Cluster, kubectl: Kubectl, folder: Path) -> Release:
     kubectl("apply", "-f", str(KNATIVE))
     kubectl("wait", "--for=condition=Established", "-f", str(KNATIVE))
     release = Release(cluster, kubectl, folder)
-    release.install()
+    release.install(**PINNED)
+    return release
+
+
+@pytest.fixture(scope="module")
+def log(release: Release, kubectl: Kubectl, lab: HollowLab) -> Path:
+    """The audit log after everything the processes do was done at least once, under the chart's accounts."""
     with live(release):
         assert release.run_hook("tiers").returncode == 0
         approving.grant_reviewers(kubectl)
@@ -69,6 +81,7 @@ def log(cluster: Cluster, kubectl: Kubectl, lab: HollowLab, folder: Path) -> Pat
         kubectl("create", "namespace", tenant.name)
         a_life(tenant)
         a_wait_for_approval(tenant)
+        a_probe(release)
         forgeries(tenant)
         stop_serverless(tenant)
         asyncio.run(an_event_that_repeats(release, tenant))
@@ -126,6 +139,19 @@ def a_wait_for_approval(tenant: Tenant) -> None:
     approval = approving.build_approval(tenant.get("mapp", "plain"), "release")
     approving.approve(tenant.kubectl, approval, "carol@example.com")
     tenant.wait("plain", "Approved")
+
+
+def a_probe(release: Release) -> None:
+    """A check that ends with a report, and the record of it. Its node is simulated, so the report is written here."""
+    where = ("-n", "microapp-probe")
+    check = ("get", "pods", *where, "-l", "microapps.dev/probe=check", "-o", "name")
+    eventually(lambda: release.kubectl(*check) != "")
+    pod = release.kubectl(*check).split()[0]
+    status: dict[str, Any] = {"name": "check", "image": "x", "imageID": "", "ready": False, "restartCount": 0}
+    status["state"] = {"terminated": {"exitCode": 0, "message": json.dumps(REPORT)}}
+    patch = json.dumps({"status": {"phase": "Succeeded", "containerStatuses": [status]}})
+    release.kubectl("patch", pod, *where, "--subresource=status", "--type=merge", "-p", patch)
+    eventually(lambda: "ProbeInconclusive" in release.kubectl("get", "configmaps", *where, "-o", "yaml"))
 
 
 def forgeries(tenant: Tenant) -> None:
@@ -196,7 +222,7 @@ def test_nothing_the_processes_ask_for_is_denied(log: Path) -> None:
 
 def test_every_permission_is_used(log: Path, roles: list[dict[str, Any]]) -> None:
     used = asked(log)[0]
-    unused = sorted(str(p) for _, _, p in granted(roles) if not any(p.covers(u) for u in used | BOUND))
+    unused = sorted(str(p) for _, p in granted(roles) if not any(p.covers(u) for u in used | BOUND))
     assert unused == []
 
 
@@ -205,3 +231,79 @@ BOUND = {
     for name in ("microapps-owner", "microapps-owner-production")
 }
 """Asked for inside the creation of a RoleBinding, which the log doesn't say; see the test that takes it away."""
+
+
+@contextmanager
+def without(api: Api, role: dict[str, Any], gone: Permission) -> Iterator[None]:
+    """``role`` in the cluster lacks one permission inside."""
+    metadata, scope = role["metadata"], role["metadata"].get("namespace")
+    kind = f"namespaces/{scope}/roles" if scope else "clusterroles"
+    path = f"/apis/rbac.authorization.k8s.io/v1/{kind}/{metadata['name']}"
+    rules = [
+        {
+            "apiGroups": [p.group],
+            "resources": [p.resource],
+            "verbs": [p.verb],
+            **({"resourceNames": [p.name]} if p.name else {}),
+        }
+        for p in dict.fromkeys(expand("", scope or "", role["rules"]))
+        if p != replace(gone, account="")
+    ]
+    try:
+        status, said = api("PATCH", path, {"rules": rules}, kind="application/merge-patch+json")
+        assert status == 200, said
+        yield
+    finally:
+        api("PATCH", path, {"rules": role["rules"]}, kind="application/merge-patch+json")
+
+
+def allowed(api: Api, p: Permission) -> bool:
+    """What RBAC says to the permission's account."""
+    resource, _, subresource = p.resource.partition("/")
+    attributes = {"group": p.group, "resource": resource, "subresource": subresource, "verb": p.verb}
+    where = {"namespace": p.namespace, "name": p.name}
+    user = f"system:serviceaccount:microapp-system:{p.account}"
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": user, "groups": ["system:serviceaccounts"], "resourceAttributes": {**attributes, **where}},
+    }
+    answer = api("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body)[1]
+    return bool(answer["status"]["allowed"])
+
+
+def test_every_permission_taken_away_is_missed(release: Release, roles: list[dict[str, Any]]) -> None:
+    api = Api(release.cluster)
+    for role, permission in granted(roles):
+        with without(api, role, permission):
+            eventually(lambda permission=permission: allowed(api, permission), False)
+    for _, permission in granted(roles):
+        eventually(lambda permission=permission: allowed(api, permission))
+    api.close()
+
+
+MISSED = [
+    Permission(OPERATOR, "networking.k8s.io", "networkpolicies", "patch"),
+    Permission(OPERATOR, "rbac.authorization.k8s.io", "clusterroles", "bind", "", "microapps-owner"),
+]
+
+
+@pytest.mark.parametrize("missing", MISSED, ids=lambda p: f"{p.verb}-{p.resource}")
+def test_an_app_says_which_right_the_operator_lacks(
+    release: Release, roles: list[dict[str, Any]], missing: Permission
+) -> None:
+    api, name = Api(release.cluster), f"t{uuid.uuid4().hex[:8]}"
+    role = next(r for r, p in granted(roles) if p == missing)
+    release.kubectl("create", "namespace", name)
+    tenant = Tenant(name, release.kubectl)
+    with live(release):
+        assert release.run_hook("tiers").returncode == 0
+        with without(api, role, missing):
+            eventually(lambda: allowed(api, missing), False)
+            tenant.apply("app")
+            eventually(lambda: tenant.reasons("app", "Ready"), ("False", "RejectedByAPI"))
+            assert "forbidden" in tenant.condition("app", "Ready")[2]
+        tenant.patch("app", {"description": "look again"})
+        tenant.wait("app", "Ready")
+        release.kubectl("delete", "namespace", name, "--timeout=60s")
+    api.close()

@@ -1,8 +1,9 @@
 """What roles allow, one permission at a time, and what an audit log says was asked for."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +29,22 @@ class Permission:
         return self.name in ("", asked.name) and self.namespace in ("", asked.namespace)
 
 
-def granted(manifests: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], int, Permission]]:
-    """(role, index of the rule, permission) for every account that a binding in ``manifests`` names."""
+def granted(manifests: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Permission]]:
+    """(role, permission) for every account that a binding in ``manifests`` names."""
     roles = {(m["kind"], m["metadata"]["name"]): m for m in manifests if m["kind"] in ("Role", "ClusterRole")}
     for binding in (m for m in manifests if m["kind"] in ("RoleBinding", "ClusterRoleBinding")):
         role = roles[binding["roleRef"]["kind"], binding["roleRef"]["name"]]
         for subject in binding["subjects"]:
-            for number, rule in enumerate(role["rules"]):
-                namespace = role["metadata"].get("namespace", "")
-                yield from ((role, number, p) for p in _expand(subject["name"], namespace, rule))
+            namespace = role["metadata"].get("namespace", "")
+            yield from ((role, p) for p in expand(subject["name"], namespace, role["rules"]))
 
 
-def _expand(account: str, namespace: str, rule: Mapping[str, Any]) -> Iterator[Permission]:
-    for group in rule["apiGroups"]:
-        for resource in rule["resources"]:
-            for verb in rule["verbs"]:
-                for name in rule.get("resourceNames", [""]):
-                    yield Permission(account, group, resource, verb, namespace, name)
+def expand(account: str, namespace: str, rules: Iterable[Mapping[str, Any]]) -> Iterator[Permission]:
+    """The permissions that ``rules`` give ``account``."""
+    for rule in rules:
+        for group, resource, verb in product(rule["apiGroups"], rule["resources"], rule["verbs"]):
+            for name in rule.get("resourceNames", [""]):
+                yield Permission(account, group, resource, verb, namespace, name)
 
 
 def asked(log: Path) -> tuple[set[Permission], list[str]]:

@@ -69,11 +69,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end }}
 
-{{/* "true" when isolation is probed: the image runs in apps' pods as well, so it has to have a digest. */}}
-{{- define "microapp-operator.probing" -}}
-{{- if and .Values.probe.enabled .Values.image.digest }}true{{ end -}}
-{{- end }}
-
 {{/* A generated file under the names of this release. Call with (dict "root" $ "file" "admission/…"). */}}
 {{- define "microapp-operator.renamed" -}}
 {{- $user := "system:serviceaccount:microapp-system:microapp-operator" -}}
@@ -159,4 +154,9 @@ readinessProbe:
 {{- else -}}
 {{- eq .Values.admission.stamps "policy" -}}
 {{- end -}}
+{{- end }}
+
+{{/* "true" when isolation is probed: probes run in apps' pods too, so their image is pinned. */}}
+{{- define "microapp-operator.probed" -}}
+{{- and .Values.isolationProbe.enabled (ne .Values.image.digest "") -}}
 {{- end }}

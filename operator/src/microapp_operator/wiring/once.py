@@ -1,4 +1,4 @@
-"""Commands that do one thing on a cluster and end."""
+"""Commands that do their work on a cluster once and end: for installers."""
 
 import argparse
 import os
@@ -19,25 +19,25 @@ from microapp_operator.errors import OperatorError
 from microapp_operator.telemetry import configure_logging
 
 log = structlog.get_logger(__name__)
+Act = Callable[[KubernetesClient], Coroutine[None, None, bool]]
 
 
 def tiers(arguments: argparse.Namespace) -> int:
-    """Apply RiskTiers; returns the exit status."""
-    return _do(arguments, partial(apply_tiers, path=arguments.file, within=arguments.within))
+    """Apply risk tiers; returns the exit status."""
+    return _act(arguments, partial(apply_tiers, path=arguments.file, within=arguments.within))
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Ask whether admission is in force; returns the exit status."""
-    return _do(arguments, partial(check_installation, namespace=arguments.namespace))
+    """Check an installation; returns the exit status."""
+    return _act(arguments, partial(check_installation, namespace=arguments.namespace))
 
 
-def _do(arguments: argparse.Namespace, act: Callable[[KubernetesClient], Coroutine[None, None, bool]]) -> int:
+def _act(arguments: argparse.Namespace, act: Act) -> int:
     configure_logging(arguments.log_level, json=arguments.log_format == "json")
     return uvloop.run(_once(act))
 
 
-async def _once(act: Callable[[KubernetesClient], Coroutine[None, None, bool]]) -> int:
-    """Exit status of ``act``, which does its work and ends."""
+async def _once(act: Act) -> int:
     try:
         configuration = await load_configuration(kubeconfig_from_environment(os.environ), None)
         client = KubernetesClient(configuration, in_flight=4)
