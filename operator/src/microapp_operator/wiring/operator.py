@@ -139,7 +139,7 @@ class Operator:
     async def _feed(self, may_end: asyncio.Event, stop: asyncio.Event) -> None:
         """kopf, except that signals reach us: it would end the feed first and cancel the work under way."""
         tasks = await kopf.spawn_tasks(
-            registry=build_registry(self.engine),
+            registry=build_registry(self.engine, self.client.host),
             settings=build_settings(),
             # By itself kopf asks for the user's name, and a pod's user has none. Its type is a str that isn't exported.
             identity=socket.gethostname(),  # type: ignore[arg-type]
