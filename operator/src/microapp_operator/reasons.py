@@ -171,7 +171,7 @@ REMEDIES: dict[Reason, str] = {
         "object and rule."
     ),
     Reason.LEAK_DETECTED: (
-        "Have an admin look at the network plugin of that node, and drain the node until it enforces policies again."
+        "Have an admin look at the network plugin of the nodes named, and drain those that don't enforce policies."
     ),
     Reason.PROBE_INCONCLUSIVE: "Have an admin look at the pods in the probe's namespace and at their Events.",
     Reason.NO_PROBE: "Install the isolation probe to prove that the network plugin enforces the policies.",
