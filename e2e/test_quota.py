@@ -38,11 +38,11 @@ def squatter(image: str, memory: str) -> dict[str, object]:
 
 
 def test_a_quota_that_blocks_pods_shows_and_so_does_its_end(apps: Apps, kubectl: Kubectl, image: str) -> None:
-    apps.apply("squeezed")
+    apps.apply("squeezed", suspend=True)
     apps.wait("squeezed")
     home = apps.home("squeezed")
-    kubectl("apply", "-n", home, "-f", "-", stdin=json.dumps(squatter(image, "350Mi")))
-    kubectl("delete", "pod", apps.pod("squeezed")["metadata"]["name"], "-n", home, "--wait=true")
+    kubectl("apply", "-n", home, "-f", "-", stdin=json.dumps(squatter(image, "450Mi")))
+    apps.apply("squeezed")
     begin = time.monotonic()
     apps.wait("squeezed", condition="QuotaHealthy", value="False")
     print(f"the blocked pod showed after {time.monotonic() - begin:.1f} s")
