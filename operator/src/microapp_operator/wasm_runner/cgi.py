@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 _MOST_HEADERS: Final = 64
 _STATUS: Final = re.compile(r"([2-5][0-9]{2})( .*)?")
+_NAME: Final = re.compile(r"[A-Za-z0-9-]+")
+"""Of a header that becomes a variable; with underscores two headers would be one."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _TEXT: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OURS: Final = frozenset(
@@ -76,7 +78,7 @@ def build_environment(request: Request, port: int, declared: Iterable[tuple[str,
         lower = name.lower()
         if lower == "content-type":
             found["CONTENT_TYPE"] = value
-        elif lower not in _NOT_HANDED_ON and "_" not in name and "\0" not in value:
+        elif lower not in _NOT_HANDED_ON and _NAME.fullmatch(name) and "\0" not in value:
             key = f"HTTP_{name.upper().replace('-', '_')}"
             found[key] = f"{found[key]}, {value}" if key in found else value
     return {**found, **dict(declared)}
