@@ -38,7 +38,8 @@ _PINNED: Final = (
     "(namespaceObject.metadata.labels[?'microapps.dev/tier'].orValue('') == 'low' && "
     "namespaceObject.metadata.labels[?'microapps.dev/stage'].orValue('') != 'production') || ("
     + _each("c.?image.orValue('').matches('@sha256:[a-f0-9]{64}$')")
-    + ")"
+    + " && object.spec.?volumes.orValue([]).all(v, !has(v.image) || v.image.?reference.orValue('')"
+    ".matches('@sha256:[a-f0-9]{64}$')))"
 )
 
 

@@ -31,12 +31,14 @@ JOB_TEMPLATE = {"metadata": {"labels": {"a": "b"}}, "spec": {**POD_SPEC, "restar
 PRIVILEGED = {"containers": [{"name": "c", "image": IMAGE, "securityContext": {"privileged": True}}]}
 HOST_PATH = {"name": "h", "hostPath": {"path": "/"}}
 TAGGED = {"containers": [{"name": "c", "image": "registry.example.com/a/b:1"}]}
-WORST = {
-    "MA-PSS-001": PRIVILEGED,
-    "MA-PSS-002": {**POD_SPEC, "hostNetwork": True},
-    "MA-PSS-003": {**POD_SPEC, "volumes": [HOST_PATH]},
-    "MA-IMG-001": TAGGED,
-}
+MOUNTED_TAG = {"name": "m", "image": {"reference": "registry.example.com/a/b:1"}}
+WORST = (
+    ("MA-PSS-001", PRIVILEGED),
+    ("MA-PSS-002", {**POD_SPEC, "hostNetwork": True}),
+    ("MA-PSS-003", {**POD_SPEC, "volumes": [HOST_PATH]}),
+    ("MA-IMG-001", TAGGED),
+    ("MA-IMG-001", {**POD_SPEC, "volumes": [MOUNTED_TAG]}),
+)
 STATUS = {"status": {"approvedFingerprint": "a" * 64}}
 OPEN_POLICY = {"podSelector": {}, "ingress": [{}], "egress": [{}]}
 SELECTOR = {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}
@@ -256,7 +258,7 @@ def test_floor_holds_with_every_webhook_dead(world: World, kubectl: Kubectl) -> 
             assert made == "", namespace
         kubectl("delete", "validatingwebhookconfiguration", admission.CONFIGURATION)
         with _unwatched(world, kubectl) as namespace:
-            for rule, spec in WORST.items():
+            for rule, spec in WORST:
                 pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", "namespace": namespace}}
                 said = world.attempt("create", "-f", "-", group=EMERGENCY, **pod, spec=spec)
                 assert rules(said) == {rule}, said

@@ -122,10 +122,17 @@ TARGETS = st.lists(
     max_size=4,
     unique_by=lambda t: t.name,
 ).map(tuple)
+RUNNER = f"registry.example.com/operator@sha256:{'c' * 64}"
 CONTEXT = st.builds(
     RenderContext,
     targets=TARGETS,
-    runtime=st.none() | st.builds(RuntimeChoice, kind=st.sampled_from(WorkloadKind), runtime_class=st.just("") | LABEL),
+    runtime=st.none()
+    | st.builds(
+        RuntimeChoice,
+        kind=st.sampled_from(WorkloadKind),
+        runtime_class=st.just("") | LABEL,
+        wasm_runner=st.sampled_from(["", RUNNER]),
+    ),
 )
 TIER_SPEC = st.fixed_dictionaries(
     {

@@ -35,8 +35,11 @@ def _dump(manifests: Iterable[Manifest]) -> str:
     return yaml.dump_all(manifests, Dumper=_Plain, sort_keys=False, width=110, explicit_start=True)
 
 
+def _runtime(raw: Manifest) -> RuntimeChoice:
+    return RuntimeChoice(WorkloadKind(raw["kind"]), raw.get("runtimeClass", ""), raw.get("wasmRunner", ""))
+
+
 def _context(raw: Manifest) -> RenderContext:
-    runtime = raw.get("runtime")
     return RenderContext(
         targets=tuple(
             AddressTarget(
@@ -48,7 +51,7 @@ def _context(raw: Manifest) -> RenderContext:
             )
             for t in raw.get("targets", ())
         ),
-        runtime=RuntimeChoice(WorkloadKind(runtime["kind"]), runtime.get("runtimeClass", "")) if runtime else None,
+        runtime=_runtime(raw["runtime"]) if "runtime" in raw else None,
         images=Images(**raw.get("images", {})),
     )
 
@@ -80,14 +83,17 @@ def test_children(case: str, golden_update: bool) -> None:
 
 
 def test_every_tier_with_every_profile_has_a_case() -> None:
-    assert sorted(f"{tier}-{profile}" for tier in TIERS for profile in Profile) == CASES
+    wanted = [f"{tier}-{profile}" for tier in TIERS for profile in Profile]
+    contained = [f"{name}-wasm-in-container" for name, tier in TIERS.items() if tier.spec.runtime.wasm_in_container]
+    assert sorted(wanted + contained) == CASES
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_case_is_what_its_name_says(case: str) -> None:
     given = yaml.safe_load((HERE / case / INPUT).read_text())
     app = parse(MicroApp, given["microApp"])
-    assert case == f"{given['tier']}-{app.spec.runtime.profile}"
+    contained = "-in-container" if given["context"]["runtime"].get("wasmRunner") else ""
+    assert case == f"{given['tier']}-{app.spec.runtime.profile}{contained}"
     assert app.spec.risk_tier == given["tier"]
 
 

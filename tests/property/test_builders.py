@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from tests.golden.hostile import CONTEXT, RAW, TARGETS, TIER
+from tests.golden.hostile import CONTEXT, RAW, RUNNER, TARGETS, TIER
 from tests.golden.tiers import load_tiers
 from tests.support.samples import make_app
 
@@ -33,6 +33,8 @@ from microapp_operator.desired.plan import Plan, build_plan
 from microapp_operator.desired.quota import build_quota
 from microapp_operator.model import Manifest, MicroApp, RiskTier, parse
 from microapp_operator.model.quantity import parse_quantity
+from microapp_operator.wasm_runner import VARIABLE
+from microapp_operator.wasm_runner.wire import read_config
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 DNS_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
@@ -62,7 +64,7 @@ FORBIDDEN_KEYS = {
     "loadBalancerIP",
     "nodePort",
 }
-POD_VOLUMES = {"emptyDir", "persistentVolumeClaim"}
+POD_VOLUMES = {"emptyDir", "persistentVolumeClaim", "image"}
 
 laws = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -207,6 +209,12 @@ def test_what_is_declared_reaches_the_process_literally(raw: Manifest, tier: Ris
     assert pod is not None
     (container,) = pod["containers"]
     expanded = {e["name"]: _expand(e["value"]) for e in container.get("env", ())}
+    if container["image"] == RUNNER:
+        told = read_config(expanded.pop(VARIABLE))
+        assert expanded == {}
+        assert dict(told.environment) == {e.name: e.value for e in app.spec.runtime.env}
+        assert told.arguments == app.spec.runtime.command[1:]
+        return
     assert expanded == {e.name: e.value for e in app.spec.runtime.env}
     assert [_expand(c) for c in container.get("command", ())] == list(app.spec.runtime.command)
 

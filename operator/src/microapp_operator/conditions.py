@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from microapp_operator.compliance import FALSE, MESSAGE_MAX, TRUE, UNKNOWN, judge_compliance
 from microapp_operator.decide.decision import Decision
+from microapp_operator.decide.runtime import describe_runtime
 from microapp_operator.model import Condition, MicroAppStatus
 from microapp_operator.reasons import ConditionType, Finding, Reason
 from microapp_operator.view import View, compute_steps
@@ -260,11 +261,10 @@ def _runtime_available(view: View) -> _Judgement:
     kind = ConditionType.RUNTIME_AVAILABLE
     if view.decision is None:
         return _Judgement(kind, UNKNOWN, Reason.PROGRESSING, "Not judged: the spec or its tier can't be read.")
-    missing = view.decision.runtime_finding
-    if missing is not None:
-        return _Judgement(kind, FALSE, missing.reason, missing.text())
-    profile = view.decision.app.spec.runtime.profile
-    return _Judgement(kind, TRUE, Reason.PROFILE_SUPPORTED, f"Profile {profile} can be run here.")
+    choice = view.decision.runtime
+    found = view.decision.runtime_finding if choice is None else describe_runtime(view.decision.app, choice)
+    assert found is not None, "what can't be run has a finding"
+    return _Judgement(kind, FALSE if choice is None else TRUE, found.reason, found.text())
 
 
 def _workload_available(view: View) -> _Judgement:

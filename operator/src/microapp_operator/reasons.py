@@ -40,6 +40,8 @@ class Reason(StrEnum):
     APPROVED = "Approved"
     NOT_REQUIRED = "NotRequired"
     PROFILE_SUPPORTED = "ProfileSupported"
+    WASM_RUNTIME_CLASS = "WasmRuntimeClass"
+    WASM_IN_CONTAINER = "WasmInContainer"
     PROBE_PASSED = "ProbePassed"
     AVAILABLE = "Available"
     SCALED_TO_ZERO = "ScaledToZero"
@@ -73,6 +75,7 @@ class Reason(StrEnum):
     FOREIGN_NETWORK_POLICY = "ForeignNetworkPolicy"
     QUOTA_EXCEEDED = "QuotaExceeded"
     RUNTIME_CLASS_NOT_FOUND = "RuntimeClassNotFound"
+    WASM_MEMORY_TOO_SMALL = "WasmMemoryTooSmall"
     KNATIVE_NOT_SERVED = "KnativeNotServed"
     WORKLOAD_UNAVAILABLE = "WorkloadUnavailable"
     SECRET_STORE_NOT_CONFIGURED = "SecretStoreNotConfigured"  # noqa: S105 - a reason, not a secret
@@ -111,6 +114,10 @@ REMEDIES: dict[Reason, str] = {
     Reason.APPROVED: "",
     Reason.NOT_REQUIRED: "",
     Reason.PROFILE_SUPPORTED: "",
+    Reason.WASM_RUNTIME_CLASS: "",
+    Reason.WASM_IN_CONTAINER: (
+        "To have the node's runtime isolate it, have an admin install one of the RuntimeClasses the RiskTier names."
+    ),
     Reason.PROBE_PASSED: "",
     Reason.AVAILABLE: "",
     Reason.SCALED_TO_ZERO: "Raise spec.runtime.replicas to run the app.",
@@ -159,6 +166,7 @@ REMEDIES: dict[Reason, str] = {
     Reason.RUNTIME_CLASS_NOT_FOUND: (
         "Have an admin install one of the RuntimeClasses the RiskTier names, or use profile container."
     ),
+    Reason.WASM_MEMORY_TOO_SMALL: "Raise spec.runtime.resources.memory.",
     Reason.KNATIVE_NOT_SERVED: "Have an admin install Knative Serving, or use profile container.",
     Reason.WORKLOAD_UNAVAILABLE: "Look at the pods and their logs in the app's namespace.",
     Reason.SECRET_STORE_NOT_CONFIGURED: ("Have an admin connect the operator to Vault, or remove spec.secrets."),

@@ -34,6 +34,7 @@ class Settings:
     scan_interval: seconds between two scans of all that runs.
     lease_namespace: where the Lease is by which one of several processes leads; empty: this one always does.
     probe: how isolation is probed; None: it isn't.
+    wasm_image: of this operator, by digest, to run modules where no RuntimeClass does; empty: they don't run there.
     """
 
     reserved_networks: tuple[Network, ...] = ()
@@ -44,16 +45,19 @@ class Settings:
     lease_namespace: str = ""
     scan_interval: float = 600.0
     probe: ProbeSettings | None = None
+    wasm_image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
     """Images of the platform that run in apps' pods, by digest; empty: that part isn't installed.
 
-    gate: waits in front of the app until network policies are in force; an image of this operator.
+    gate: waits in front of the app until network policies are in force. wasm_runner: runs an app's module where no
+    RuntimeClass does. Both are images of this operator.
     """
 
     gate: str = ""
+    wasm_runner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,23 @@ allowed contains name if {
 }
 
 allowed contains name if {
-	profile != "wasm"
+	containable
 	some name in input.context.tier.runtime.hardenedClassNames
 }
 
 # The cluster's default class.
-allowed contains "" if profile != "wasm"
+allowed contains "" if containable
+
+containable if profile != "wasm"
+
+# The platform's runner: the app's image is mounted as data, and runs as no container.
+containable if {
+	profile == "wasm"
+	object.get(input.context.tier.runtime, "wasmInContainer", false)
+	some volume in pod.spec.volumes
+	volume.name == "module"
+	is_string(volume.image.reference)
+}
 
 violations contains {
 	"path": concat(".", [pod.prefix, "runtimeClassName"]),

@@ -97,6 +97,13 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--scan-interval", type=_seconds, default=600.0, help="seconds between scans of all that runs")
     run.add_argument(
+        "--wasm-image",
+        type=_pinned,
+        default="",
+        help="image of this operator, by digest: runs modules of profile wasm in a hardened container where the "
+        "cluster has no RuntimeClass for them and the tier allows it; none: they don't run there",
+    )
+    run.add_argument(
         "--lease-namespace",
         default="",
         help="namespace of the Lease by which one of several processes leads; none: this one always does",

@@ -76,6 +76,7 @@ class Decision:
     def inputs_hash(self) -> str:
         """Digest of everything the rendering depends on."""
         context = self.context()
+        runtime = context.runtime
         return digest(
             [
                 RENDERER_VERSION,
@@ -84,7 +85,7 @@ class Decision:
                 self.tier.metadata.name,
                 self.tier.spec,
                 [[t.name, *t.ports, t.protocol, *t.cidrs, *(t.peer or ())] for t in context.targets],
-                [context.runtime.kind, context.runtime.runtime_class] if context.runtime else None,
+                [runtime.kind, runtime.runtime_class, runtime.wasm_runner] if runtime else None,
                 self.images.gate,
             ]
         )
@@ -95,7 +96,7 @@ def evaluate(app: MicroApp, tier: RiskTier, around: Surroundings, now: datetime)
     given = LimitInput(app=app, tier=tier, connectors=around.connectors, reserved=around.reserved)
     gate = GateInput(app, tier, around.approvals, around.settings, around.policy_digest)
     verdict = evaluate_approvals(gate, now)
-    runtime = resolve_runtime(app, tier, around.capabilities)
+    runtime = resolve_runtime(app, tier, around.capabilities, around.images)
     return Decision(
         app=app,
         tier=tier,

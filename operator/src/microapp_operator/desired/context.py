@@ -16,10 +16,15 @@ class WorkloadKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuntimeChoice:
-    """How the profile is honoured here; runtime_class is empty for the cluster's default."""
+    """How the profile is honoured here.
+
+    runtime_class: empty for the cluster's default. wasm_runner: image that runs the app's module in a container; empty
+    for what runs as the image says.
+    """
 
     kind: WorkloadKind
     runtime_class: str = ""
+    wasm_runner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

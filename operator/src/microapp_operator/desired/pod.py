@@ -81,29 +81,37 @@ def _container(app: MicroApp) -> Manifest:
     return container
 
 
+def storage_mounts(app: MicroApp) -> list[dict[str, Any]]:
+    """Where the container sees the storage of ``app``."""
+    return [{"name": _volume_name(v.name), "mountPath": clean_path(v.mount_path)} for v in app.spec.storage]
+
+
+def storage_volumes(app: MicroApp) -> list[dict[str, Any]]:
+    """The storage of ``app`` as volumes of its pod."""
+    return [{"name": _volume_name(v.name), "persistentVolumeClaim": {"claimName": v.name}} for v in app.spec.storage]
+
+
+def clean_path(path: str) -> str:
+    """An absolute path without ``..``, ``.`` and doubled slashes."""
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
 def _mounts(app: MicroApp) -> list[dict[str, Any]]:
-    mounts = [{"name": _volume_name(v.name), "mountPath": _clean(v.mount_path)} for v in app.spec.storage]
+    mounts = storage_mounts(app)
     return mounts if _has_own_tmp(app) else [{"name": "tmp", "mountPath": _TMP}, *mounts]
 
 
 def _volumes(app: MicroApp) -> list[dict[str, Any]]:
-    volumes: list[dict[str, Any]] = [
-        {"name": _volume_name(v.name), "persistentVolumeClaim": {"claimName": v.name}} for v in app.spec.storage
-    ]
+    volumes = storage_volumes(app)
     tmp = {"name": "tmp", "emptyDir": {"sizeLimit": _TMP_SIZE}}
     return volumes if _has_own_tmp(app) else [tmp, *volumes]
 
 
 def _has_own_tmp(app: MicroApp) -> bool:
     """Whether a volume of the app takes the place of ours: one path can be mounted once."""
-    return any(_clean(v.mount_path) == _TMP for v in app.spec.storage)
+    return any(clean_path(v.mount_path) == _TMP for v in app.spec.storage)
 
 
 def _volume_name(name: str) -> str:
     """Prefixed, so that no volume of the app is named like one of ours."""
     return shorten(f"data-{name}", name)
-
-
-def _clean(path: str) -> str:
-    """An absolute path without ``..``, ``.`` and doubled slashes."""
-    return posixpath.normpath("/" + path.lstrip("/"))

@@ -1,6 +1,6 @@
 """The Deployment of profiles container and wasm.
 
-Imports model, settings, context, gate, metadata, pod and sizes only.
+Imports model, settings, context, gate, metadata, pod, sizes and wasm only.
 """
 
 from typing import Any, Final
@@ -10,6 +10,7 @@ from microapp_operator.desired.gate import build_gate
 from microapp_operator.desired.metadata import build_child, child_labels, pod_selector
 from microapp_operator.desired.pod import build_pod_spec, replica_size
 from microapp_operator.desired.sizes import parse_size
+from microapp_operator.desired.wasm import build_module_pod
 from microapp_operator.model import Manifest, MicroApp, RiskTier
 from microapp_operator.settings import Images
 
@@ -56,7 +57,10 @@ def _has_room(app: MicroApp, tier: RiskTier, *, pods: int) -> bool:
 
 def _pod_spec(app: MicroApp, tier: RiskTier, runtime: RuntimeChoice, images: Images) -> Manifest:
     port = app.spec.runtime.port
-    spec = build_pod_spec(app, runtime.runtime_class)
+    if runtime.wasm_runner:
+        spec = build_module_pod(app, runtime.runtime_class, runtime.wasm_runner)
+    else:
+        spec = build_pod_spec(app, runtime.runtime_class)
     if images.gate:
         spec["initContainers"] = [build_gate(app, tier, images.gate)]
     container = spec["containers"][0]

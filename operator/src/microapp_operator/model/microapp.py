@@ -87,9 +87,10 @@ class Runtime(Model):
     profile: Annotated[
         Profile,
         Field(
-            description="container: a Deployment. wasm: a Deployment under a WebAssembly RuntimeClass. "
-            "serverless: a Knative Service. A profile the cluster can't honour shows as "
-            "RuntimeAvailable=False; it never falls back to another."
+            description="container: a Deployment. wasm: a Deployment under a WebAssembly RuntimeClass or, where "
+            "there is none and the tier allows it, in the platform's runner: RuntimeAvailable says which. "
+            "serverless: a Knative Service. A profile the cluster can't honour shows as RuntimeAvailable=False; it "
+            "never falls back to another."
         ),
     ] = Profile.CONTAINER
     image: Annotated[
@@ -105,7 +106,8 @@ class Runtime(Model):
         tuple[Annotated[str, Field(max_length=1024)], ...],
         Field(
             max_length=32,
-            description="Entrypoint and arguments; the image's own when empty.",
+            description="Entrypoint and arguments; the image's own when empty. For wasm in the platform's runner: the "
+            "module's path in the image, /app.wasm when empty, and its arguments.",
             json_schema_extra=ATOMIC,
         ),
     ] = ()

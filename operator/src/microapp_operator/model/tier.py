@@ -120,10 +120,17 @@ class TierRuntime(Model):
         tuple[Label, ...],
         Field(
             max_length=8,
-            description="Classes that run profile wasm; one must exist.",
+            description="Classes that run profile wasm; one must exist, unless wasmInContainer.",
             json_schema_extra=ATOMIC,
         ),
     ] = ("wasmtime", "spin", "wasmedge")
+    wasm_in_container: Annotated[
+        bool,
+        Field(
+            description="True: where none of wasmClassNames exists, a module runs in the platform's runner in a "
+            "hardened container. RuntimeAvailable says so."
+        ),
+    ] = False
 
 
 class TierCredentials(Model):

@@ -163,7 +163,7 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
     cluster = KubernetesCluster(client, informer.record)
     events = KubernetesEvents(client, on_drop=metrics.event_dropped)
     policies = Policies(files, map(str, reserved))
-    images = Images(gate=settings.probe.image if settings.probe else "")
+    images = Images(gate=settings.probe.image if settings.probe else "", wasm_runner=settings.wasm_image)
     store = Store(reserved, policies.settings, policies.engine.digest, images)
     queue = WorkQueue(on_latency=metrics.queued)
     metrics.track_queue(lambda: len(queue))
@@ -227,6 +227,7 @@ async def _run(arguments: argparse.Namespace, version: str) -> int:
         lease_namespace=arguments.lease_namespace,
         scan_interval=arguments.scan_interval,
         probe=_probe(arguments),
+        wasm_image=arguments.wasm_image,
     )
     try:
         files = PolicyFiles(arguments.bundle, arguments.settings)
