@@ -41,7 +41,7 @@ demo: go venv ## See it work: a MicroApp on a local cluster
 	$(PY) -m hack.demo
 
 .PHONY: lab-up
-lab-up: go venv ## Start the local cluster (LAB_DIR, default .lab); builds it on first use
+lab-up: go venv ## Start the local cluster (LAB_DIR, default .lab), VAULT=1 with a Vault; builds it on first use
 	$(PY) -m hack.lab up
 
 .PHONY: lab-down

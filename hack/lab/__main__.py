@@ -1,5 +1,6 @@
 """``python -m hack.lab up|down|status|context``: the local cluster, in LAB_DIR (default .lab).
 
+``VAULT=1`` adds a Vault server with a PostgreSQL behind it, its root token in LAB_DIR/vault/init.json.
 ``context`` prints the kubeconfig and the context that tests, demo and bench would act on; it starts nothing.
 """
 
@@ -7,9 +8,12 @@ import argparse
 import os
 import sys
 
+from hack.kubectl import kubectl_for
 from hack.lab.build import LabError
-from hack.lab.context import cluster_from_environment, lab_from_environment
+from hack.lab.context import Cluster, cluster_from_environment, lab_from_environment
+from hack.lab.controlplane import CONTEXT
 from hack.lab.processes import recorded
+from hack.lab.vault import LocalVault
 
 
 def main() -> int:
@@ -23,6 +27,9 @@ def main() -> int:
             if os.environ.get("NODE", "0") not in ("", "0"):
                 raise LabError("NODE=1 asks for a real node, which this lab doesn't have yet; run it without NODE.")
             lab.up()
+            if os.environ.get("VAULT", "0") not in ("", "0"):
+                cluster = Cluster(lab.kubeconfig, CONTEXT, "lab")
+                LocalVault(lab.folder / "vault").up(cluster, kubectl_for(cluster))
         elif command == "down":
             lab.down()
         elif command == "context":

@@ -37,3 +37,6 @@ COMPONENTS = (
 
 OPA = Component("opa", GO / "opa", "github.com/open-policy-agent/opa", _STRIP)
 """Compiles, tests and evaluates the policies; the cluster itself doesn't need it."""
+
+VAULT = Component("vault", GO / "vault", "github.com/hashicorp/vault", _STRIP)
+"""The secret store; started by who asks for it."""

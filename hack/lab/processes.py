@@ -2,12 +2,15 @@
 
 import json
 import os
+import pwd
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from hack.lab.build import LabError
 
@@ -31,13 +34,22 @@ class Daemon:
         return _start_time(self.pid) == self.started and _program(self.pid) in ("", self.program)
 
 
-def start(name: str, command: list[str], folder: Path) -> Daemon:
-    """Start ``command`` in a session of its own, its output in ``folder/logs/name.log``; records it."""
+def start(name: str, command: list[str], folder: Path, *, user: str | None = None) -> Daemon:
+    """Start ``command`` in a session of its own, its output in ``folder/logs/name.log``; records it.
+
+    user: whom it runs as instead of whom we are.
+    """
     log = folder / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd=folder
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd=folder if user is None else "/",
+            **identity(user),
         )
     started = _start_time(process.pid)
     if started is None:
@@ -47,6 +59,11 @@ def start(name: str, command: list[str], folder: Path) -> Daemon:
     return daemon
 
 
+def identity(user: str | None) -> dict[str, Any]:
+    """Arguments of ``subprocess`` that make a process run as ``user`` alone, none of our groups kept."""
+    return {} if user is None else {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+
+
 def recorded(folder: Path) -> list[Daemon]:
     """The daemons this lab started, alive or not."""
     file = folder / "daemons.json"
@@ -54,9 +71,33 @@ def recorded(folder: Path) -> list[Daemon]:
 
 
 def stop_all(folder: Path) -> None:
-    """End this lab's daemons, last started first: politely, then after a while by force."""
+    """End this lab's daemons, last started first: politely, then after a while by force.
+
+    Those of labs within it, such as Vault's, end before them, and what they keep elsewhere goes.
+    """
+    for nested in folder.glob("*/daemons.json"):
+        stop_all(nested.parent)
     for daemon in reversed(recorded(folder)):
         _stop(daemon)
+    for line in _outside(folder).read_text().splitlines() if _outside(folder).exists() else ():
+        shutil.rmtree(line, ignore_errors=True)
+
+
+def stop_one(folder: Path, name: str, number: int = signal.SIGTERM) -> None:
+    """End the daemon ``name`` with ``number`` first, and know it no more; none of that name is fine."""
+    for daemon in [d for d in recorded(folder) if d.name == name]:
+        _stop(daemon, number)
+    _record(folder, [d for d in recorded(folder) if d.name != name])
+
+
+def note_outside(folder: Path, path: Path) -> None:
+    """``path``, which isn't in ``folder``, belongs to this lab and goes with it."""
+    with _outside(folder).open("a") as file:
+        file.write(f"{path}\n")
+
+
+def _outside(folder: Path) -> Path:
+    return folder / "outside"
 
 
 def wait_until(what: str, ready: Callable[[], bool], folder: Path, *, timeout: float = 60.0) -> None:
@@ -70,8 +111,8 @@ def wait_until(what: str, ready: Callable[[], bool], folder: Path, *, timeout: f
         time.sleep(0.1)
 
 
-def _stop(daemon: Daemon) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
+def _stop(daemon: Daemon, first: int = signal.SIGTERM) -> None:
+    for number in (first, signal.SIGKILL):
         if not daemon.alive():
             break
         os.kill(daemon.pid, number)
