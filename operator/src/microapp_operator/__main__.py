@@ -31,13 +31,24 @@ def _webhook(arguments: argparse.Namespace) -> int:
     return webhook.run(arguments)
 
 
+def _vault_audit(arguments: argparse.Namespace) -> int:
+    from microapp_operator.wiring import vault_audit  # noqa: PLC0415
+
+    return vault_audit.run(arguments)
+
+
 def _validate(arguments: argparse.Namespace) -> int:
     from microapp_operator.cli import validate  # noqa: PLC0415
 
     return validate.run(arguments, _version())
 
 
-_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {"run": _run, "webhook": _webhook, "validate": _validate}
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": _run,
+    "webhook": _webhook,
+    "validate": _validate,
+    "vault-audit": _vault_audit,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
