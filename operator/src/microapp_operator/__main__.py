@@ -37,6 +37,12 @@ def _vault_audit(arguments: argparse.Namespace) -> int:
     return vault_audit.run(arguments)
 
 
+def _vault_policy(arguments: argparse.Namespace) -> int:
+    from microapp_operator.cli import vault_policy  # noqa: PLC0415
+
+    return vault_policy.run(arguments)
+
+
 def _validate(arguments: argparse.Namespace) -> int:
     from microapp_operator.cli import validate  # noqa: PLC0415
 
@@ -48,6 +54,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "webhook": _webhook,
     "validate": _validate,
     "vault-audit": _vault_audit,
+    "vault-policy": _vault_policy,
 }
 
 

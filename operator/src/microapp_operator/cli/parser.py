@@ -61,6 +61,8 @@ def build_parser() -> argparse.ArgumentParser:
     for command in tuple(commands.choices.values()):
         command.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
         command.add_argument("--log-format", default="json", choices=("json", "text"))
+    policy = commands.add_parser("vault-policy", help="print the Vault policy that the operator itself needs")
+    policy.add_argument("vault", type=Path, help="the file that run --vault gets")
     _add_validate(
         commands.add_parser(
             "validate",
@@ -91,6 +93,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--watch-inactivity", type=float, default=70.0, help="seconds of silence after which a watch is resumed"
     )
+    run.add_argument("--vault", type=Path, help="YAML file that says where Vault is; none: apps get no secrets")
     run.add_argument("--watch-stale", type=float, default=150.0, help="seconds of silence after which /readyz fails")
     run.add_argument(
         "--reserved-network",

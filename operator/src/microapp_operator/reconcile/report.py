@@ -14,7 +14,8 @@ from microapp_operator.reconcile.store import Store
 from microapp_operator.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
-_TOLD = (ConditionType.READY, ConditionType.APPROVED, ConditionType.RUNTIME_AVAILABLE)
+_OF_SECRETS = (ConditionType.SECRETS_READY, ConditionType.ROTATION_CURRENT)
+_TOLD = (ConditionType.READY, ConditionType.APPROVED, ConditionType.RUNTIME_AVAILABLE, *_OF_SECRETS)
 """Conditions whose transitions become Events; the others show through Ready."""
 
 

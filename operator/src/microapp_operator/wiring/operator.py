@@ -35,12 +35,14 @@ from microapp_operator.reconcile.prober import Prober
 from microapp_operator.reconcile.queue import WorkQueue
 from microapp_operator.reconcile.reconciler import Reconciler
 from microapp_operator.reconcile.report import Reporter
+from microapp_operator.reconcile.secrets import NO_STORE
 from microapp_operator.reconcile.services import Services
 from microapp_operator.reconcile.store import Store
 from microapp_operator.reconcile.witness import Witness
-from microapp_operator.settings import Images, ProbeSettings, Settings
+from microapp_operator.settings import Images, ProbeSettings, Settings, read_vault_settings
 from microapp_operator.telemetry import Metrics, configure_logging
 from microapp_operator.wiring.clock import SystemClock
+from microapp_operator.wiring.vault import Vault, connect_vault
 
 log = structlog.get_logger(__name__)
 _LAST_WORDS = 5.0
@@ -69,6 +71,7 @@ class Operator:
     policies: Policies
     election: Election | None = None
     prober: Prober | None = None
+    vault: Vault | None = None
 
     async def run(self) -> None:
         """Serve until a signal or the end of the feed: health first, then watches, then work; drain on the way out.
@@ -89,6 +92,8 @@ class Operator:
             task.cancel()
         deposed = (await asyncio.gather(start, current, return_exceptions=True))[0]
         await self.engine.stop()
+        if self.vault is not None:
+            await self.vault.stop()
         if self.election is not None:
             await self.election.release()
         await self.informer.stop()
@@ -116,6 +121,8 @@ class Operator:
 
     async def _lead(self, until: Awaitable[object]) -> None:
         """Reconcile and probe ``until`` it is over."""
+        if self.vault is not None:
+            self.vault.lane.start()
         if self.prober is None:
             self.engine.start()
             await until
@@ -159,10 +166,13 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
     policies = Policies(files, map(str, reserved))
     images = Images(gate=settings.probe.image if settings.probe else "")
     store = Store(reserved, policies.settings, policies.engine.digest, images)
+    store.vault = settings.vault
     queue = WorkQueue(on_latency=metrics.queued)
     metrics.track_queue(lambda: len(queue))
     reporter = Reporter(cluster, events, store, metrics)
-    services = Services(cluster, informer.cache, reporter, SystemClock(), informer.capabilities)
+    vault = connect_vault(settings.vault, queue, events, metrics) if settings.vault else None
+    secrets = vault.desk if vault else NO_STORE
+    services = Services(cluster, informer.cache, reporter, SystemClock(), informer.capabilities, secrets)
     engine = Engine(store, queue, Reconciler(store, queue, services), metrics, settings.workers)
     policies.on_change = partial(_policies_changed, policies, engine)
     witness = Witness(engine, cluster, on_lag=metrics.watch_restarted)
@@ -184,8 +194,10 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
         "watches": partial(_stale_watches, informer, settings.watch_stale),
         "feed": witness.complaint,
     }
+    if vault:
+        checks["secrets"] = vault.lane.dead_workers
     server = HealthServer(checks, metrics.registry, host=health.host, port=health.port)
-    return Operator(client, informer, events, engine, witness, metrics, server, policies, election, prober)
+    return Operator(client, informer, events, engine, witness, metrics, server, policies, election, prober, vault)
 
 
 def _policies_changed(policies: Policies, engine: Engine) -> None:
@@ -215,6 +227,11 @@ def _probe(arguments: argparse.Namespace) -> ProbeSettings | None:
 
 
 async def _run(arguments: argparse.Namespace, version: str) -> int:
+    try:
+        vault = read_vault_settings(arguments.vault) if arguments.vault else None
+    except OperatorError as error:
+        log.error("cannot_start", why=str(error))
+        return 1
     settings = Settings(
         reserved_networks=tuple(arguments.reserved_network),
         workers=arguments.workers,
@@ -223,6 +240,7 @@ async def _run(arguments: argparse.Namespace, version: str) -> int:
         watch_stale=arguments.watch_stale,
         lease_namespace=arguments.lease_namespace,
         probe=_probe(arguments),
+        vault=vault,
     )
     try:
         files = PolicyFiles(arguments.bundle, arguments.settings)
