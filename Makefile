@@ -15,7 +15,7 @@ export PYTHONPATH := $(CURDIR)/operator/src
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: fmt
 fmt: venv ## Format the code and fix what can be fixed
@@ -77,6 +77,10 @@ check-diff: crd golden policies ## Fail when a committed generated file isn't wh
 .PHONY: bench
 bench: go venv ## Measure convergence and footprint on the local cluster
 	$(PY) -m hack.bench
+
+.PHONY: bench-secrets
+bench-secrets: go venv ## Measure what secrets cost: requests to Vault, time, event loop, audit lines a second
+	$(PY) -m hack.bench_secrets
 
 .PHONY: cover
 cover: venv ## Run the tests and show which lines they never reach
