@@ -7,15 +7,17 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 LAB_DIR ?= .lab
+NODE ?= 0
+NODES ?=
 VENV := .venv
 PY := $(VENV)/bin/python
-GENERATED := crds tests/golden docs/policies.md operator/src/microapp_operator/policy charts/microapp-operator/admission
-export LAB_DIR
+GENERATED := crds tests/golden docs/policies.md operator/src/microapp_operator/policy charts/microapp-operator kustomize/base
+export LAB_DIR NODE NODES
 export PYTHONPATH := $(CURDIR)/operator/src
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: fmt
 fmt: venv ## Format the code and fix what can be fixed
@@ -33,24 +35,44 @@ types: venv ## Check types (mypy, strict)
 	$(PY) -m mypy
 
 .PHONY: test
-test: go lint types check-diff ## Everything CI runs; starts a local cluster for the run if none is up
+test: go nodes-possible lint types check-diff ## Everything CI runs; starts the clusters it needs for the run if none is up
 	$(PY) -m pytest tests e2e
+
+.PHONY: check
+check: go lint types check-diff ## Everything that needs no real node, and no root
+	$(PY) -m pytest tests
+
+.PHONY: e2e
+e2e: go nodes-possible ## The tests on real nodes: pods run, packets are blocked
+	$(PY) -m pytest e2e
 
 .PHONY: demo
 demo: go venv ## See it work: a MicroApp on a local cluster
 	$(PY) -m hack.demo
 
 .PHONY: lab-up
-lab-up: go venv ## Start the local cluster (LAB_DIR, default .lab), VAULT=1 with a Vault; builds it on first use
+lab-up: go venv ## Start the local cluster (LAB_DIR, default .lab); NODE=1 [NODES=2] with real nodes, as root; VAULT=1 with a Vault
 	$(PY) -m hack.lab up
 
+.PHONY: lab-build
+lab-build: go venv ## Build all the local clusters are made of
+	$(PY) -m hack.lab build
+
 .PHONY: lab-down
-lab-down: venv ## Stop the local cluster and remove all of it
+lab-down: venv ## Stop the local clusters, with nodes and without, and remove all of them
 	$(PY) -m hack.lab down
 
 .PHONY: run
 run: lab-up ## Run the operator from source against the local cluster
-	KUBECONFIG=$(LAB_DIR)/kubeconfig $(PY) -m microapp_operator run
+	KUBECONFIG=$(LAB_DIR)$(if $(filter 1,$(NODE)),-node)/kubeconfig $(PY) -m microapp_operator run
+
+.PHONY: image
+image: venv ## Build the operator's image into dist/, without Docker (Debian: mmdebstrap, umoci, skopeo)
+	$(PY) -m hack.image
+
+.PHONY: chart
+chart: go crd ## Write what is generated for the chart anew: CRDs, dashboard, kustomize/base
+	$(PY) -m hack.chart
 
 .PHONY: golden
 golden: venv ## Write the golden files anew from what the code builds now
@@ -69,7 +91,7 @@ policy: go venv ## Run the rules' cases, the differential test and the Pod Secur
 	$(PY) -m pytest tests/policy
 
 .PHONY: check-diff
-check-diff: crd golden policies ## Fail when a committed generated file isn't what the code generates
+check-diff: crd policies chart golden ## Fail when a committed generated file isn't what the code generates
 	@git diff --exit-code -- $(GENERATED) || { echo "check-diff: generated files have changed: review and commit them" >&2; exit 1; }
 	@new="$$(git ls-files --others --exclude-standard -- $(GENERATED))"; \
 	if [ -n "$$new" ]; then printf 'check-diff: not under version control yet:\n%s\n' "$$new" >&2; exit 1; fi
@@ -82,15 +104,21 @@ bench: go venv ## Measure convergence and footprint on the local cluster
 bench-secrets: go venv ## Measure what secrets cost: requests to Vault, time, event loop, audit lines a second
 	$(PY) -m hack.bench_secrets
 
+.PHONY: bench-admission
+bench-admission: go venv ## Measure what admission adds at the API server, beside a webhook that does nothing
+	$(PY) -m hack.bench_admission
+
 .PHONY: cover
 cover: venv ## Run the tests and show which lines they never reach
 	$(PY) -m pytest tests --cov=microapp_operator --cov-branch --cov-report=term-missing:skip-covered
 
 .PHONY: lock
-lock: venv ## Write requirements.lock anew from pyproject.toml
+lock: venv ## Write requirements.lock and its runtime part anew from pyproject.toml
 	$(PY) -m pip install --quiet uv
 	$(VENV)/bin/uv pip compile --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --universal \
 		--extra dev pyproject.toml -o requirements.lock
+	$(VENV)/bin/uv pip compile --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 --universal \
+		--constraint requirements.lock pyproject.toml -o requirements-runtime.lock
 
 .PHONY: venv
 venv: $(VENV)/.complete
@@ -105,6 +133,11 @@ $(VENV)/.complete: requirements.lock
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
+
+# Said at once, not after half an hour of other tests.
+.PHONY: nodes-possible
+nodes-possible: venv
+	@$(PY) -m hack.lab check || { echo "make check runs everything that needs no real node" >&2; exit 1; }
 
 # The local cluster is built with Go, unless another cluster is named or kind is there.
 .PHONY: go

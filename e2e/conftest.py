@@ -1,5 +1,88 @@
-"""Fixtures every suite here may use: the cluster it acts on, and kubectl against it."""
+"""The cluster of these tests: one with two real nodes, the lab's own unless kind or a named cluster is there.
 
-from tests.support.cluster import cluster, kubectl
+What reaches into nodes takes the fixture ``lab``; on a cluster that is no lab of ours those tests are deselected, which
+pytest's summary counts.
+"""
 
-__all__ = ["cluster", "kubectl"]
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hack.kubectl import Kubectl
+from hack.lab.components import AGNHOST_PUBLISHED
+from hack.lab.context import Cluster, e2e_cluster_from_environment, lab_of
+from hack.lab.nodelab import NodeLab
+from hack.product import Product, installed, push_image
+from tests.support.cluster import kubectl, running
+from tests.support.host import observe_host
+from tests.support.pods import Pods
+
+__all__ = ["kubectl"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if e2e_cluster_from_environment(os.environ).kind == "lab":
+        return
+    unasked = [item for item in items if "lab" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=unasked)
+    items[:] = [item for item in items if item not in unasked]
+
+
+@pytest.fixture(scope="session")
+def host_before() -> dict[str, object]:
+    """The host before this session's lab, unless one was up already."""
+    return observe_host()
+
+
+@pytest.fixture(scope="session")
+def cluster(host_before: dict[str, object]) -> Iterator[Cluster]:  # noqa: ARG001
+    """A running cluster with two real nodes; one of ours that wasn't running before is gone after the session."""
+    yield from running(e2e_cluster_from_environment(os.environ))
+
+
+@pytest.fixture(scope="session")
+def lab(cluster: Cluster) -> NodeLab:
+    """A hold on the nodes themselves."""
+    found = lab_of(cluster)
+    assert isinstance(found, NodeLab)
+    return found
+
+
+@pytest.fixture
+def guest(lab: NodeLab, tmp_path: Path) -> Iterator[NodeLab]:  # noqa: ARG001
+    """A lab of a test's own, not yet up, beside the session's."""
+    another = NodeLab(tmp_path / "guest-node", 1)
+    yield another
+    another.down()
+
+
+@pytest.fixture(scope="session")
+def image(lab: NodeLab) -> str:
+    """The operator's image by digest, in the lab's registry. Apps of the tests run it too: it has a Python."""
+    return push_image(lab)
+
+
+@pytest.fixture(scope="session")
+def platform(cluster: Cluster, image: str) -> Iterator[Product]:
+    """The product, installed as a user installs it."""
+    with installed(cluster, image) as product:
+        product.wait_ready()
+        yield product
+
+
+@pytest.fixture(scope="session")
+def agnhost(cluster: Cluster) -> str:
+    """The reference of Kubernetes' own test image, by digest where the registry is ours."""
+    found = lab_of(cluster) if cluster.kind == "lab" else None
+    return found.push_agnhost() if isinstance(found, NodeLab) else AGNHOST_PUBLISHED
+
+
+@pytest.fixture
+def pods(kubectl: Kubectl, agnhost: str) -> Iterator[Pods]:
+    """Pods in a namespace of its own, deleted afterwards."""
+    namespace = f"e2e-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", namespace)
+    yield Pods(kubectl, namespace, agnhost)
+    kubectl("delete", "namespace", namespace, "--wait=false")

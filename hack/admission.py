@@ -37,7 +37,12 @@ def identify(kubectl: Kubectl, cluster: Cluster, account: str, folder: Path) -> 
     owner = {"name": account, "namespace": SYSTEM}
     _apply(kubectl, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": owner})
     _bind_everything(kubectl, f"{account}-local", {"kind": "ServiceAccount", **owner})
-    token = kubectl("create", "token", account, "-n", SYSTEM, "--duration=8h").strip()
+    return kubeconfig_of(kubectl, cluster, account, folder)
+
+
+def kubeconfig_of(kubectl: Kubectl, cluster: Cluster, account: str, folder: Path, namespace: str = SYSTEM) -> Path:
+    """A kubeconfig in ``folder`` that acts as a service account that exists, with the rights it has."""
+    token = kubectl("create", "token", account, "-n", namespace, "--duration=8h").strip()
     config = yaml.safe_load(cluster.kubeconfig.read_text())
     context = next(c["context"] for c in config["contexts"] if c["name"] == cluster.context)
     config["users"] = [{"name": account, "user": {"token": token}}]

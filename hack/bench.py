@@ -19,7 +19,8 @@ from typing import Any
 from hack.install import install
 from hack.kubectl import kubectl_for
 from hack.lab.context import Cluster
-from hack.lab.controlplane import CONTEXT, Lab
+from hack.lab.hollow import HollowLab
+from hack.lab.lab import CONTEXT
 from hack.process import OperatorProcess
 from microapp_operator.adapters.kubernetes.client import MERGE, Call, KubernetesClient, load_configuration
 from microapp_operator.adapters.kubernetes.cluster import KubernetesCluster
@@ -130,6 +131,20 @@ class Bench:
             await asyncio.sleep(_POLL)
         return time.monotonic() - begin, self.operator.writes()
 
+    async def scan(self) -> dict[str, Any]:
+        """The first full pass after the restart: objects, seconds, and CPU seconds of the whole process."""
+        cpu = self.operator.usage()[0]
+        while self.operator.total("microapp_policy_scans_total", scope="all", outcome="done") < 1:
+            await asyncio.sleep(_POLL)
+        seconds = self.operator.total("microapp_policy_scan_duration_seconds_sum", scope="all")
+        return {
+            "scan of everything, objects": round(self.operator.total("microapp_policy_scanned_objects")),
+            "scan of everything, s": round(seconds, 2),
+            "scan of everything, CPU s": round(self.operator.usage()[0] - cpu, 2),
+            "RSS after it, MiB": round(self.operator.usage()[1]),
+            "findings": round(self.operator.total("microapp_policy_violations")),
+        }
+
     def _count(self) -> int:
         return self.apps * 2 + 1
 
@@ -169,6 +184,9 @@ async def measure(bench: Bench) -> dict[str, Any]:
     busy = asyncio.create_task(bench.converge("second"))
     edits = await bench.edits("first", "edited", busy)
     restart, restart_writes = await bench.restart()
+    rss_restarted = operator.usage()[1]
+    scan = await bench.scan()
+    writes_scan = operator.writes()
     idle = operator.usage()[0]
     await asyncio.sleep(10)
     p99 = round(quantiles(edits, n=100)[98], 3) if len(edits) > 1 else None
@@ -182,7 +200,9 @@ async def measure(bench: Bench) -> dict[str, Any]:
         "edit to Ready while as many converge, s (n, p50, p99)": [len(edits), round(median(edits), 3), p99],
         "restart to idle with twice as many, s": round(restart, 1),
         "writes during restart": restart_writes,
-        "RSS after restart with twice as many, MiB": round(operator.usage()[1]),
+        "RSS after restart with twice as many, MiB": round(rss_restarted),
+        **scan,
+        "writes up to then": writes_scan,
         "idle CPU, % of a core over 10 s": round((operator.usage()[0] - idle) * 10, 2),
     }
 
@@ -195,14 +215,16 @@ def _writes(operator: OperatorProcess) -> tuple[int, int]:
 
 async def _in_lab(apps: int, run: Callable[[Bench], Awaitable[Any]]) -> Any:
     """Run one part in a fresh lab: each starts from an empty etcd, and none sees the other's objects."""
-    lab = Lab(Path(tempfile.mkdtemp(prefix="microapp-bench-")) / "lab")
+    lab = HollowLab(Path(tempfile.mkdtemp(prefix="microapp-bench-")) / "lab")
     lab.up()
     kubectl = kubectl_for(Cluster(lab.kubeconfig, CONTEXT, "lab"))
     install(kubectl)
     for tenant in ("first", "second"):
         kubectl("create", "namespace", tenant)
     client = KubernetesClient(await load_configuration(str(lab.kubeconfig), None), in_flight=IN_FLIGHT)
-    arguments = (f"--workers={WORKERS}", f"--writes-in-flight={IN_FLIGHT}")
+    settings = lab.folder / "settings.yaml"
+    settings.write_text(f"registries: [{IMAGE.split('/', maxsplit=1)[0]}/]\n")
+    arguments = (f"--workers={WORKERS}", f"--writes-in-flight={IN_FLIGHT}", f"--settings={settings}")
     operator = OperatorProcess(lab.kubeconfig, lab.folder / "operator.log", arguments)
     try:
         return await run(Bench(client, operator, apps))

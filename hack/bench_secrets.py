@@ -20,7 +20,8 @@ from typing import Any
 
 from hack.kubectl import kubectl_for
 from hack.lab.context import Cluster
-from hack.lab.controlplane import CONTEXT, Lab
+from hack.lab.hollow import HollowLab
+from hack.lab.lab import CONTEXT
 from hack.lab.vault import LocalVault
 from hack.secrets import connect
 from microapp_operator.adapters.vault import VaultStore
@@ -222,7 +223,7 @@ def main() -> None:
     results: dict[str, Any] = {"at": datetime.now(UTC).isoformat(), "apps": arguments.apps}
     results["audit"] = transform(arguments.lines)
     with tempfile.TemporaryDirectory(prefix="microapp-bench-") as name:
-        lab = Lab(Path(name) / "lab")
+        lab = HollowLab(Path(name) / "lab")
         lab.up()
         vault = LocalVault(lab.folder / "vault")
         try:

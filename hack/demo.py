@@ -1,5 +1,7 @@
 """``make demo``: the product's first way through, on a real API server, step by step with the time each took.
 
+With NODE=1 pods run and packets fly: then ``hack.demo_node`` plays.
+
 Ends with 0 only if every step did what it says.
 """
 
@@ -7,17 +9,16 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from hack import demo_node
 from hack.approve import SECURITY, approve, build_approval, grant_reviewers
 from hack.install import ROOT, TIERS, install
-from hack.kubectl import Kubectl, KubectlError, kubectl_for
+from hack.kubectl import KubectlError, kubectl_for
 from hack.lab.build import LabError
 from hack.lab.context import Cluster, cluster_from_environment, started
 from hack.process import OperatorProcess
+from hack.stage import Stage, until
 
 EXAMPLES = ROOT / "examples"
 OUTCOMES = (
@@ -30,41 +31,6 @@ OUTCOMES = (
 APP, APP_NAMESPACE = "expense-helper", "ma-finance-expense-helper"
 
 
-@dataclass
-class Stage:
-    """Where the demo plays, and how long each step took."""
-
-    kubectl: Kubectl
-    times: list[tuple[str, float]] = field(default_factory=list)
-
-    @contextmanager
-    def step(self, title: str) -> Iterator[None]:
-        """Announce a step, run it, keep its time."""
-        print(f"\n\033[1m▸ {title}\033[0m", flush=True)
-        begin = time.monotonic()
-        yield
-        self.times.append((title, time.monotonic() - begin))
-        print(f"  done in {self.times[-1][1]:.2f} s", flush=True)
-
-    def show(self, *arguments: str) -> None:
-        """Run kubectl and print what it said, indented."""
-        print(f"  $ kubectl {' '.join(arguments)}")
-        print("".join(f"    {line}\n" for line in self.kubectl(*arguments).splitlines()), end="", flush=True)
-
-    def wait(self, namespace: str, name: str, condition: str, value: str = "True") -> None:
-        """Wait for a condition of a MicroApp."""
-        self.kubectl("wait", f"--for=condition={condition}={value}", f"mapp/{name}", "-n", namespace, "--timeout=60s")
-
-
-def until(what: str, check: Callable[[], bool], *, timeout: float = 30.0) -> None:
-    """Poll ``check``; LabError naming ``what`` when it doesn't come true."""
-    deadline = time.monotonic() + timeout
-    while not check():
-        if time.monotonic() > deadline:
-            raise LabError(f"this did not happen within {timeout:.0f} s: {what}")
-        time.sleep(0.02)
-
-
 def main() -> int:
     """Play the demo."""
     begin = time.monotonic()
@@ -73,7 +39,8 @@ def main() -> int:
         with started(chosen):
             stage = Stage(kubectl_for(chosen))
             stage.times.append(("start the cluster", time.monotonic() - begin))
-            _play(stage, chosen)
+            play = demo_node.play if chosen.nodes else _play
+            play(stage, chosen)
     except LabError as error:
         print(f"\ndemo: FAILED: {error}", file=sys.stderr)
         return 1
@@ -89,7 +56,9 @@ def _play(stage: Stage, cluster: Cluster) -> None:
         install(stage.kubectl)
         stage.show("get", "risktiers")
     log = Path(tempfile.mkdtemp(prefix="microapp-demo-")) / "operator.log"
-    operator = OperatorProcess(cluster.kubeconfig, log)
+    settings = log.with_name("settings.yaml")
+    settings.write_text("registries: [registry.example.com/]\n")
+    operator = OperatorProcess(cluster.kubeconfig, log, (f"--settings={settings}",))
     with stage.step("start the operator"):
         operator.start()
         print(f"  its log: {log}")

@@ -19,10 +19,15 @@ class KubectlError(LabError):
     """kubectl ended with an error; the text is what it said."""
 
 
+def kubectl_command(cluster: Cluster) -> list[str]:
+    """kubectl and the flags that bind it to ``cluster``."""
+    where = (f"--kubeconfig={cluster.kubeconfig}", f"--context={cluster.context}", f"--cache-dir={_CACHE}")
+    return [kubectl_binary(cluster), *where]
+
+
 def kubectl_for(cluster: Cluster) -> Kubectl:
     """``kubectl("get", "ns")``: what it printed, or KubectlError; ``stdin=`` is handed to it."""
-    where = (f"--kubeconfig={cluster.kubeconfig}", f"--context={cluster.context}", f"--cache-dir={_CACHE}")
-    base = [kubectl_binary(cluster), *where]
+    base = kubectl_command(cluster)
 
     def run(*arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
         done = subprocess.run(

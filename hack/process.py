@@ -26,13 +26,14 @@ class OperatorProcess:
     """``with OperatorProcess(kubeconfig, log) as operator``: ready inside, drained and gone after.
 
     log: file that gets its JSON log, appended. arguments: more flags. command: the subcommand, with the flag
-    that gives its health port.
+    that gives its health port. module: what Python runs.
     """
 
     kubeconfig: Path
     log: Path
     arguments: tuple[str, ...] = ()
     command: tuple[str, ...] = ("run", "--port=0")
+    module: str = "microapp_operator"
     _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
     _port: int = field(default=0, init=False)
 
@@ -40,7 +41,7 @@ class OperatorProcess:
         """Start it; with ``ready`` wait until /readyz says so. LabError with the log's tail when it ends early."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         begin = self.log.stat().st_size if self.log.exists() else 0
-        command = [sys.executable, "-m", "microapp_operator", *self.command, *self.arguments]
+        command = [sys.executable, "-m", self.module, *self.command, *self.arguments]
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": str(_SOURCE)}
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
@@ -155,5 +156,5 @@ class OperatorProcess:
                 tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
                 if not ended:
                     self.stop(signal.SIGKILL)
-                raise LabError(f"{self.command[0]} is not {what}:\n{tail}")
+                raise LabError(f"{self.module} {self.command[0]} is not {what}:\n{tail}")
             time.sleep(0.05)

@@ -1,5 +1,13 @@
 """Fixtures every suite here may use: the cluster it acts on, and kubectl against it."""
 
+import pytest
+
 from tests.support.cluster import cluster, kubectl
 
 __all__ = ["cluster", "kubectl"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs no cluster goes first: on a cold machine the cluster is being built meanwhile. Modules stay whole."""
+    late = {item.path for item in items if "cluster" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in late)

@@ -1,4 +1,7 @@
-"""``python -m hack.crdgen``: write crds/ anew; with ``--check`` only say whether that would change anything."""
+"""``python -m hack.crdgen``: write the CRDs anew; with ``--check`` only say whether that would change anything.
+
+They go to crds/, for kubectl, and into the chart, because Helm reads nothing outside of it.
+"""
 
 import argparse
 import sys
@@ -8,7 +11,9 @@ import yaml
 
 from hack.crdgen.kinds import KINDS, build_crd
 
-CRDS = Path(__file__).parents[2] / "crds"
+_ROOT = Path(__file__).parents[2]
+CRDS = _ROOT / "crds"
+FOLDERS = (CRDS, _ROOT / "charts" / "microapp-operator" / "files" / "crds")
 _HEADER = "# Generated from operator/src/microapp_operator/model by `make crd`. Do not edit.\n"
 
 
@@ -24,18 +29,19 @@ def main() -> int:
     """Write or check; 1 when a check finds a difference."""
     parser = argparse.ArgumentParser(prog="python -m hack.crdgen", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail when something would change")
-    files = render()
-    stale = {p.name for p in CRDS.glob("*.yaml")} - set(files)
-    if parser.parse_args().check:
-        changed = [n for n, text in files.items() if not (CRDS / n).exists() or (CRDS / n).read_text() != text]
-        for name in sorted([*changed, *stale]):
-            print(f"crds/{name} is not what the model gives; run `make crd`", file=sys.stderr)
+    check = parser.parse_args().check
+    wanted = {folder / name: text for folder in FOLDERS for name, text in render().items()}
+    stale = {path for folder in FOLDERS for path in folder.glob("*.yaml")} - set(wanted)
+    if check:
+        changed = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+        for path in sorted([*changed, *stale]):
+            print(f"{path} is not what the model gives; run `make crd`", file=sys.stderr)
         return 1 if changed or stale else 0
-    CRDS.mkdir(exist_ok=True)
-    for name in stale:
-        (CRDS / name).unlink()
-    for name, text in files.items():
-        (CRDS / name).write_text(text)
+    for path in stale:
+        path.unlink()
+    for path, text in wanted.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
     return 0
 
 

@@ -41,16 +41,18 @@ def ensure_built(*components: Component) -> None:
         return
     if shutil.which("go") is None:
         raise LabError("the Go toolchain is not on PATH; install Go 1.26 or newer to build the lab.")
-    with locked(cache_dir() / "build.lock", "another build"):
-        for number, component in enumerate(missing, 1):
+    for number, component in enumerate(missing, 1):
+        with locked(binary(component).with_suffix(".lock"), f"another build of {component.name}"):
             if not binary(component).exists():
                 _build(component, f"{number}/{len(missing)}")
 
 
 def _key(component: Component) -> str:
     digest = hashlib.sha256(f"{component.package} {component.ldflags}".encode())
-    for name in ("go.mod", "go.sum"):
-        digest.update((component.module / name).read_bytes())
+    sources = sorted(component.module.glob("*.go"))
+    for path in (component.module / "go.mod", component.module / "go.sum", *sources):
+        if path.exists():  # a module without dependencies has no go.sum
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -1,6 +1,7 @@
 """Keys and certificates of one lab, made anew with each lab and gone with it."""
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +9,15 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-CLIENTS = {
+Client = tuple[str, str | None]
+"""User and group."""
+
+CLIENTS: dict[str, Client] = {
     "admin": ("lab-admin", "system:masters"),
     "controller-manager": ("system:kube-controller-manager", None),
     "scheduler": ("system:kube-scheduler", None),
-    "kwok": ("kwok", "system:masters"),
 }
+_SERVICE = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 
 
 @dataclass(frozen=True)
@@ -27,16 +31,19 @@ class Pki:
         return self.folder / name
 
 
-def make_pki(folder: Path) -> Pki:
-    """Write a CA, a serving certificate for loopback, client certificates and the service-account key."""
+def make_pki(folder: Path, *, clients: Mapping[str, Client], servers: Mapping[str, Sequence[str]]) -> Pki:
+    """Write a CA, client certificates, the control plane's included, and the service-account key.
+
+    servers: for each file name what a serving certificate is for; that of ``apiserver`` gets its Service's names, too.
+    """
     folder.mkdir(parents=True, mode=0o700)
     pki = Pki(folder)
     ca = trustme.CA()
     _write(pki.path("ca.crt"), ca.cert_pem.bytes())
     _write(pki.path("ca.key"), ca.private_key_pem.bytes())
-    names = ("127.0.0.1", "10.96.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
-    _leaf(pki, "apiserver", ca.issue_cert(*names))
-    for name, (user, group) in CLIENTS.items():
+    for name, subjects in servers.items():
+        _leaf(pki, name, ca.issue_cert(*subjects, *(_SERVICE if name == "apiserver" else ())))
+    for name, (user, group) in {**CLIENTS, **clients}.items():
         # An identity as well: without one the alternative names would be empty and critical, which Go refuses.
         identity = f"{name}.lab.invalid"
         _leaf(pki, name, ca.issue_cert(identity, common_name=user, organization_name=group))

@@ -8,20 +8,23 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import yaml
 
 from hack.lab.build import LabError, say
-from hack.lab.controlplane import CONTEXT, Lab
+from hack.lab.hollow import HollowLab
+from hack.lab.lab import CONTEXT, Lab
+from hack.lab.nodelab import NodeLab
 
 NAMED_CONTEXT = "MICROAPP_E2E_CONTEXT"
 KIND_NAME = "microapp-e2e"
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _DOCKER_TIMEOUT = 10
 _KIND_TIMEOUT = 600
+_MOST_NODES = 9
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Cluster:
     kubeconfig: Path
     context: str
     kind: Literal["named", "kind", "lab"]
+    nodes: int = 0
+    """Real nodes it must have; none asked for with 0."""
 
 
 def choose_cluster(
@@ -54,21 +59,52 @@ def choose_cluster(
     return Cluster(lab_kubeconfig, CONTEXT, "lab")
 
 
-def lab_from_environment() -> Lab:
-    """The lab of this checkout, or the one in LAB_DIR."""
-    return Lab(Path(os.environ.get("LAB_DIR") or _CHECKOUT / ".lab").resolve())
+def nodes_wanted(env: Mapping[str, str]) -> int:
+    """How many real nodes NODE and NODES ask for; 0 for none."""
+    node, nodes = env.get("NODE") or "0", env.get("NODES") or "1"
+    if node not in ("0", "1"):
+        raise LabError(f"NODE={node} is neither 0 nor 1; how many real nodes is said with NODES.")
+    if not nodes.isdecimal() or not 1 <= int(nodes) <= _MOST_NODES:
+        raise LabError(f"NODES={nodes} is not a number from 1 to {_MOST_NODES}.")
+    if node == "0" and env.get("NODES"):
+        raise LabError(f"NODES={nodes} asks for real nodes: set NODE=1 too.")
+    return int(nodes) if node == "1" else 0
 
 
-def cluster_from_environment() -> Cluster:
+def lab_from_environment(env: Mapping[str, str] = os.environ) -> Lab:
+    """The lab of this checkout, or the one in LAB_DIR; with NODE=1 the one with real nodes, in a folder beside it."""
+    folder = Path(env.get("LAB_DIR") or _CHECKOUT / ".lab").resolve()
+    nodes = nodes_wanted(env)
+    return NodeLab(folder.with_name(f"{folder.name}-node"), nodes) if nodes else HollowLab(folder)
+
+
+def cluster_from_environment(env: Mapping[str, str] = os.environ) -> Cluster:
     """The cluster of this shell, not yet started."""
-    lab = lab_from_environment()
-    return choose_cluster(
-        os.environ,
+    lab = lab_from_environment(env)
+    chosen = choose_cluster(
+        env,
         docker_answers=_docker_answers(),
         kind_installed=shutil.which("kind") is not None,
         lab_kubeconfig=lab.kubeconfig,
         kind_kubeconfig=lab.folder.with_name(f"{lab.folder.name}-kind") / "kubeconfig",
     )
+    return replace(chosen, nodes=nodes_wanted(env))
+
+
+def e2e_cluster_from_environment(env: Mapping[str, str] = os.environ) -> Cluster:
+    """The cluster for what needs real nodes, two unless NODES says how many; the lab without them is never it."""
+    hollow = str(lab_from_environment({**env, "NODE": "0", "NODES": ""}).kubeconfig)
+    named = env.get("KUBECONFIG", "")
+    kubeconfig = "" if named and os.path.abspath(named) == hollow else named
+    return cluster_from_environment({**env, "NODE": "1", "NODES": env.get("NODES") or "2", "KUBECONFIG": kubeconfig})
+
+
+def lab_of(cluster: Cluster) -> Lab:
+    """The lab that is ``cluster``; LabError when it is another kind of cluster."""
+    if cluster.kind != "lab":
+        raise LabError(f"the cluster {cluster.context} is no lab of ours")
+    folder = cluster.kubeconfig.parent
+    return NodeLab(folder, cluster.nodes) if cluster.nodes else HollowLab(folder)
 
 
 @contextmanager
@@ -78,7 +114,7 @@ def started(cluster: Cluster) -> Iterator[Cluster]:
         check_named(cluster)
         yield cluster
         return
-    was_running = lab_from_environment().running() if cluster.kind == "lab" else _kind_exists()
+    was_running = lab_of(cluster).running() if cluster.kind == "lab" else _kind_exists(_kind_name(cluster))
     ensure_started(cluster)
     try:
         yield cluster
@@ -92,7 +128,7 @@ def ensure_started(cluster: Cluster) -> None:
     if cluster.kind == "named":
         check_named(cluster)
     elif cluster.kind == "lab":
-        lab_from_environment().up()
+        lab_of(cluster).up()
     else:
         _start_kind(cluster)
 
@@ -129,10 +165,10 @@ def _docker_answers() -> bool:
     return done.returncode == 0 and bool(done.stdout.strip())
 
 
-def _kind(*arguments: str) -> str:
+def _kind(*arguments: str, stdin: str = "") -> str:
     command = ["kind", *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_KIND_TIMEOUT, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_KIND_TIMEOUT, check=False, input=stdin)
     except subprocess.TimeoutExpired as error:
         raise LabError(f"{' '.join(command)} did not end within {_KIND_TIMEOUT} s") from error
     if done.returncode != 0:
@@ -140,23 +176,32 @@ def _kind(*arguments: str) -> str:
     return done.stdout
 
 
-def _kind_exists() -> bool:
-    return KIND_NAME in _kind("get", "clusters").split()
+def _kind_name(cluster: Cluster) -> str:
+    return cluster.context.removeprefix("kind-")
+
+
+def _kind_exists(name: str) -> bool:
+    return name in _kind("get", "clusters").split()
 
 
 def _start_kind(cluster: Cluster) -> None:
     cluster.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
-    where = ("--name", KIND_NAME, "--kubeconfig", str(cluster.kubeconfig))
-    if _kind_exists():
+    name = _kind_name(cluster)
+    where = ("--name", name, "--kubeconfig", str(cluster.kubeconfig))
+    if _kind_exists(name):
         _kind("export", "kubeconfig", *where)
         return
-    say(f"creating the kind cluster {KIND_NAME} …")
-    _kind("create", "cluster", *where, "--wait", "180s")
+    say(f"creating the kind cluster {name} …")
+    # With more than one node, kind keeps pods off the one with the control plane.
+    workers = cluster.nodes if cluster.nodes > 1 else 0
+    roles = ["control-plane", *["worker"] * workers]
+    config = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "nodes": [{"role": role} for role in roles]}
+    _kind("create", "cluster", *where, "--wait", "180s", "--config", "-", stdin=yaml.safe_dump(config))
 
 
 def _stop(cluster: Cluster) -> None:
     if cluster.kind == "lab":
-        lab_from_environment().down()
+        lab_of(cluster).down()
         return
-    _kind("delete", "cluster", "--name", KIND_NAME, "--kubeconfig", str(cluster.kubeconfig))
+    _kind("delete", "cluster", "--name", _kind_name(cluster), "--kubeconfig", str(cluster.kubeconfig))
     shutil.rmtree(cluster.kubeconfig.parent, ignore_errors=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hack.lab.build import LabError
-from hack.lab.processes import identity, note_outside, start, wait_until
+from hack.lab.processes import identity, note_outside, start_as, wait_until
 
 _USER = "postgres"
 """Who the server runs as when we are root, which it refuses to be; Debian's package makes the account."""
@@ -59,7 +59,7 @@ def start_postgres(folder: Path, port: int) -> Postgres:
     given.unlink()
     flags = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "port": str(port)}
     options = [word for key, value in flags.items() for word in ("-c", f"{key}={value}")]
-    start("postgres", [_program("postgres"), "-D", str(data), *options], folder, user=user)
+    start_as(user, "postgres", [_program("postgres"), "-D", str(data), *options], folder)
     wait_until("postgres", lambda: _answers(found), folder)
     return found
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,30 @@ class Daemon:
         return _start_time(self.pid) == self.started and _program(self.pid) in ("", self.program)
 
 
-def start(name: str, command: list[str], folder: Path, *, user: str | None = None) -> Daemon:
-    """Start ``command`` in a session of its own, its output in ``folder/logs/name.log``; records it.
+def start(name: str, command: Sequence[str], folder: Path, *, enter: Sequence[str] = (), keep: int = -1) -> Daemon:
+    """Start ``command`` in a session of its own, its output in ``folder/logs/name.log``; records it by its name.
 
-    user: whom it runs as instead of whom we are.
+    enter: a command that starts ``command`` as its only child, in other namespaces. keep: a descriptor it inherits.
     """
     log = folder / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [*enter, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd=folder,
+            pass_fds=() if keep < 0 else (keep,),
+        )
+    pid = _child(process, command[0]) if enter else process.pid
+    return _known(Daemon(name, pid, _start_time(pid) or 0, command[0]), folder)
+
+
+def start_as(user: str | None, name: str, command: Sequence[str], folder: Path) -> Daemon:
+    """The same under another account, which may not see ``folder``; None: under ours."""
+    log = folder / "logs" / f"{name}.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -48,20 +65,23 @@ def start(name: str, command: list[str], folder: Path, *, user: str | None = Non
             stdout=output,
             stderr=output,
             start_new_session=True,
-            cwd=folder if user is None else "/",
+            cwd="/",
             **identity(user),
         )
-    started = _start_time(process.pid)
-    if started is None:
-        raise LabError(f"{name} ended at once; see {log}")
-    daemon = Daemon(name, process.pid, started, command[0])
-    _record(folder, [*recorded(folder), daemon])
-    return daemon
+    return _known(Daemon(name, process.pid, _start_time(process.pid) or 0, command[0]), folder)
 
 
 def identity(user: str | None) -> dict[str, Any]:
     """Arguments of ``subprocess`` that make a process run as ``user`` alone, none of our groups kept."""
     return {} if user is None else {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+
+
+def daemon_of(folder: Path, name: str) -> Daemon:
+    """The daemon of that name, alive or not; LabError when this lab never started one."""
+    for daemon in recorded(folder):
+        if daemon.name == name:
+            return daemon
+    raise LabError(f"no daemon {name} was started in {folder}")
 
 
 def recorded(folder: Path) -> list[Daemon]:
@@ -71,33 +91,50 @@ def recorded(folder: Path) -> list[Daemon]:
 
 
 def stop_all(folder: Path) -> None:
-    """End this lab's daemons, last started first: politely, then after a while by force.
-
-    Those of labs within it, such as Vault's, end before them, and what they keep elsewhere goes.
-    """
-    for nested in folder.glob("*/daemons.json"):
-        stop_all(nested.parent)
+    """End this lab's daemons, last started first: politely, then after a while by force."""
     for daemon in reversed(recorded(folder)):
-        _stop(daemon)
+        stop(daemon)
     for line in _outside(folder).read_text().splitlines() if _outside(folder).exists() else ():
         shutil.rmtree(line, ignore_errors=True)
 
 
-def stop_one(folder: Path, name: str, number: int = signal.SIGTERM) -> None:
-    """End the daemon ``name`` with ``number`` first, and know it no more; none of that name is fine."""
+def stop_one(folder: Path, name: str) -> None:
+    """End the daemon ``name``, and know it no more: its lab runs without it; none of that name is fine."""
     for daemon in [d for d in recorded(folder) if d.name == name]:
-        _stop(daemon, number)
+        stop(daemon)
     _record(folder, [d for d in recorded(folder) if d.name != name])
 
 
 def note_outside(folder: Path, path: Path) -> None:
-    """``path``, which isn't in ``folder``, belongs to this lab and goes with it."""
+    """``path``, which isn't in ``folder``, belongs to this lab and goes with its daemons."""
     with _outside(folder).open("a") as file:
         file.write(f"{path}\n")
 
 
 def _outside(folder: Path) -> Path:
     return folder / "outside"
+
+
+def kill_all(folder: Path) -> None:
+    """End this lab's daemons by force, all at once: for those whose state nobody needs any more."""
+    daemons = recorded(folder)
+    for daemon in daemons:
+        if daemon.alive():
+            os.kill(daemon.pid, signal.SIGKILL)
+    for daemon in daemons:
+        stop(daemon)
+
+
+def stop(daemon: Daemon) -> None:
+    """End one daemon, which stays recorded: a lab that lacks one isn't running."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if not daemon.alive():
+            break
+        os.kill(daemon.pid, number)
+        deadline = time.monotonic() + _GRACE
+        while daemon.alive() and time.monotonic() < deadline:
+            _reap(daemon.pid)
+            time.sleep(0.05)
 
 
 def wait_until(what: str, ready: Callable[[], bool], folder: Path, *, timeout: float = 60.0) -> None:
@@ -111,15 +148,23 @@ def wait_until(what: str, ready: Callable[[], bool], folder: Path, *, timeout: f
         time.sleep(0.1)
 
 
-def _stop(daemon: Daemon, first: int = signal.SIGTERM) -> None:
-    for number in (first, signal.SIGKILL):
-        if not daemon.alive():
-            break
-        os.kill(daemon.pid, number)
-        deadline = time.monotonic() + _GRACE
-        while daemon.alive() and time.monotonic() < deadline:
-            _reap(daemon.pid)
-            time.sleep(0.05)
+def _known(daemon: Daemon, folder: Path) -> Daemon:
+    """Record ``daemon`` by its name; LabError when it has ended already."""
+    if not daemon.started:
+        raise LabError(f"{daemon.name} ended at once:\n{_tail(folder, daemon.name)}")
+    _record(folder, [*(d for d in recorded(folder) if d.name != daemon.name), daemon])
+    return daemon
+
+
+def _child(process: "subprocess.Popen[bytes]", program: str) -> int:
+    """The pid of the only child of ``process`` once it runs ``program``; its own pid when it ends before that."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while process.poll() is None:
+        for pid in map(int, children.read_text().split()):
+            if _program(pid) == program:
+                return pid
+        time.sleep(0.005)
+    return process.pid
 
 
 def _reap(pid: int) -> None:

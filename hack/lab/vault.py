@@ -7,7 +7,6 @@ engine), and writes two audit logs. Everything is below one folder and gone with
 import json
 import os
 import shutil
-import signal
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -93,9 +92,9 @@ class LocalVault:
         start("vault", [exe, "server", f"-config={config}"], self.folder)
         wait_until("vault", self._answers, self.folder)
 
-    def stop(self, number: int = signal.SIGTERM) -> None:
+    def stop(self) -> None:
         """End the server; what it keeps stays."""
-        stop_one(self.folder, "vault", number)
+        stop_one(self.folder, "vault")
 
     def seal(self) -> None:
         """Seal it."""

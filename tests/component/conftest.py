@@ -12,6 +12,7 @@ from hack.install import install
 from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
 from hack.process import OperatorProcess
+from tests.support.eventually import eventually
 from tests.support.samples import app_manifest
 
 
@@ -65,6 +66,10 @@ class Tenant:
     def reasons(self, name: str, kind: str) -> tuple[str, str]:
         """(status, reason) of one condition."""
         return self.condition(name, kind)[:2]
+
+    def settle(self, name: str = "app") -> None:
+        """Wait until the scan, which comes last, has judged the present generation: from then on nothing is written."""
+        eventually(lambda: self.condition(name, "PolicyCompliant")[0] in ("True", "False"))
 
     def exists(self, kind: str, name: str, namespace: str) -> bool:
         """Whether the object is there and not on its way out."""

@@ -81,6 +81,7 @@ def test_what_the_feed_does_not_bring_is_fetched(proxy: FaultProxy, behind: Oper
     """kopf's own watch is held back; the second look at MicroApps notices and feeds by hand."""
     tenant.apply()
     tenant.wait("app", "Ready")
+    tenant.settle()
     proxy.silence_feed(True)
     tenant.patch("app", {"suspend": True})
     eventually(lambda: tenant.reasons("app", "Ready"), ("True", "Suspended"), timeout=60)
@@ -113,12 +114,13 @@ def test_a_stop_in_the_middle_leaves_nothing_half_done(proxy: FaultProxy, tenant
 
 
 @pytest.mark.usefixtures("behind")
-def test_each_app_takes_one_write_a_child_and_three_others(proxy: FaultProxy, tenant: Tenant) -> None:
+def test_each_app_takes_one_write_a_child_and_four_others(proxy: FaultProxy, tenant: Tenant) -> None:
     """Counted where it can't be fudged: at the API server's door."""
     namespace = tenant.apply()
     tenant.wait("app", "Ready")
     for kind in ("networkpolicies", "deployments", "resourcequotas", "rolebindings", "serviceaccounts"):
         assert proxy.count("PATCH", f"/{namespace}/{kind}/") == 1
     assert proxy.count("POST", "/namespaces$") == 1
-    assert proxy.count("PATCH", f"/{tenant.name}/microapps/app") <= 3
+    tenant.settle()
+    assert proxy.count("PATCH", f"/{tenant.name}/microapps/app") <= 4
     assert json.loads(tenant.kubectl("get", "mapp", "app", "-n", tenant.name, "-o", "json"))["status"]["renderedHash"]

@@ -2,9 +2,7 @@
 
 import json
 import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from hack.lab.context import Cluster
 from hack.process import OperatorProcess
 from tests.component.conftest import Tenant
 from tests.support.eventually import eventually
+from tests.support.frozen import frozen
 
 LEASE = ("get", "lease", "microapp-operator", "-o", "json", "-n")
 
@@ -80,17 +79,6 @@ def test_a_leader_that_is_killed_is_replaced(pair: Pair, tenant: Tenant) -> None
     tenant.wait("app", "Ready")
 
 
-@contextmanager
-def frozen(process: OperatorProcess) -> Iterator[int]:
-    """Stopped inside, as a machine that hangs; then it goes on and believes it leads."""
-    pid = process.pid
-    subprocess.run(["kill", "-STOP", str(pid)], check=True)
-    try:
-        yield pid
-    finally:
-        subprocess.run(["kill", "-CONT", str(pid)], check=True)
-
-
 def test_a_leader_that_wakes_up_deposed_writes_nothing_and_ends(pair: Pair, tenant: Tenant) -> None:
     leader, other = pair.settled()
     with frozen(leader):
@@ -100,6 +88,7 @@ def test_a_leader_that_wakes_up_deposed_writes_nothing_and_ends(pair: Pair, tena
         tenant.patch("app", {"runtime": {"port": 9000}})
         eventually(lambda: tenant.get("mapp", "app")["status"]["observedGeneration"], 2)
         tenant.wait("app", "Ready")
+        tenant.settle()
         seen = versions(tenant, namespace)
     assert leader.ended() == 1
     assert '"deposed"' in leader.log.read_text()

@@ -356,8 +356,10 @@ def test_a_restart_writes_nothing(tenant: Tenant, cluster: Cluster, tmp_path: Pa
     for number in range(3):
         tenant.apply(f"app{number}")
         tenant.wait(f"app{number}", "Ready")
+        tenant.settle(f"app{number}")
     with OperatorProcess(cluster.kubeconfig, tmp_path / "operator.log") as second:
         eventually(lambda: second.total("microapp_operator_apps") >= 3)
+        eventually(lambda: second.total("microapp_policy_scans_total", scope="all", outcome="done") >= 1)
         eventually(lambda: second.total("microapp_operator_queue_depth"), 0.0)
         assert second.writes() == 0
 

@@ -8,15 +8,19 @@ from hack.lab.build import LabError
 from hack.lab.context import Cluster, cluster_from_environment, started
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """A running cluster; a local one that wasn't running before is gone after the session."""
+def running(chosen: Cluster) -> Iterator[Cluster]:
+    """``chosen``, running; a local one that wasn't running before is gone afterwards. Without it the session ends."""
     try:
-        chosen = cluster_from_environment()
         with started(chosen):
             yield chosen
     except LabError as error:
         pytest.exit(f"no cluster for the tests: {error}", returncode=1)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A running cluster; a local one that wasn't running before is gone after the session."""
+    yield from running(cluster_from_environment())
 
 
 @pytest.fixture(scope="session")

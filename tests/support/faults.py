@@ -107,10 +107,14 @@ class FaultProxy:
         content = yaml.safe_load(self.upstream.read_text())
         cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
         trust = ssl.create_default_context(cafile=cluster["certificate-authority"])
-        trust.load_cert_chain(user["client-certificate"], user["client-key"])
+        credentials = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
+        if not credentials:
+            trust.load_cert_chain(user["client-certificate"], user["client-key"])
         self._server = cluster["server"]
         connector = aiohttp.TCPConnector(ssl=trust, limit=0)
-        self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False, read_bufsize=2**21)
+        self._session = aiohttp.ClientSession(
+            connector=connector, auto_decompress=False, read_bufsize=2**21, headers=credentials
+        )
         application = web.Application(client_max_size=2**24)
         application.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)

@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 from hack.lab.build import LabError
-from hack.lab.context import Cluster, check_named, choose_cluster
+from hack.lab.context import (
+    Cluster,
+    check_named,
+    choose_cluster,
+    cluster_from_environment,
+    e2e_cluster_from_environment,
+    lab_of,
+    nodes_wanted,
+)
+from hack.lab.hollow import HollowLab
+from hack.lab.nodelab import NodeLab
 
 LAB = Path("/checkout/.lab/kubeconfig")
 KIND = Path("/checkout/.lab-kind/kubeconfig")
@@ -79,3 +89,66 @@ def test_a_named_context_must_exist(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="has no context mine; it has: other"):
         check_named(Cluster(kubeconfig, "mine", "named"))
     check_named(Cluster(kubeconfig, "other", "named"))
+
+
+@pytest.mark.parametrize(
+    ("env", "nodes"),
+    [
+        ({}, 0),
+        ({"NODE": "", "NODES": ""}, 0),
+        ({"NODE": "0"}, 0),
+        ({"NODE": "1"}, 1),
+        ({"NODE": "1", "NODES": "2"}, 2),
+    ],
+)
+def test_real_nodes_are_those_asked_for(env: dict[str, str], nodes: int) -> None:
+    assert nodes_wanted(env) == nodes
+
+
+@pytest.mark.parametrize(
+    ("env", "says"),
+    [
+        ({"NODE": "yes"}, "neither 0 nor 1"),
+        ({"NODE": "2"}, "said with NODES"),
+        ({"NODES": "2"}, "set NODE=1 too"),
+        ({"NODE": "1", "NODES": "0"}, "not a number from 1 to 9"),
+        ({"NODE": "1", "NODES": "two"}, "not a number from 1 to 9"),
+    ],
+)
+def test_nodes_that_make_no_sense_are_refused(env: dict[str, str], says: str) -> None:
+    with pytest.raises(LabError, match=says):
+        nodes_wanted(env)
+
+
+@pytest.fixture
+def no_docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.mark.usefixtures("no_docker")
+def test_the_lab_with_real_nodes_is_another_one_than_that_without(tmp_path: Path) -> None:
+    env = {"LAB_DIR": str(tmp_path / "lab")}
+    hollow = cluster_from_environment(env)
+    real = cluster_from_environment({**env, "NODE": "1"})
+    assert lab_of(hollow) == HollowLab(tmp_path / "lab")
+    assert lab_of(real) == NodeLab(tmp_path / "lab-node", 1)
+
+
+@pytest.mark.usefixtures("no_docker")
+def test_what_needs_nodes_gets_two_even_where_the_lab_without_is_named(tmp_path: Path) -> None:
+    env = {"LAB_DIR": str(tmp_path / "lab"), "KUBECONFIG": str(tmp_path / "lab" / "kubeconfig")}
+    wanted = NodeLab(tmp_path / "lab-node", 2)
+    assert lab_of(e2e_cluster_from_environment({"LAB_DIR": env["LAB_DIR"]})) == wanted
+    assert lab_of(e2e_cluster_from_environment(env)) == wanted
+    assert lab_of(e2e_cluster_from_environment({**env, "NODE": "1", "NODES": "3"})) == NodeLab(wanted.folder, 3)
+
+
+@pytest.mark.usefixtures("no_docker")
+def test_what_needs_nodes_takes_no_cluster_nobody_named(tmp_path: Path) -> None:
+    env = {"LAB_DIR": str(tmp_path / "lab"), "KUBECONFIG": "/home/me/config"}
+    with pytest.raises(LabError, match="MICROAPP_E2E_CONTEXT"):
+        e2e_cluster_from_environment(env)
+    named = e2e_cluster_from_environment({**env, "MICROAPP_E2E_CONTEXT": "team-test"})
+    assert (named.kubeconfig, named.context, named.kind) == (Path("/home/me/config"), "team-test", "named")
+    with pytest.raises(LabError, match="no lab of ours"):
+        lab_of(named)

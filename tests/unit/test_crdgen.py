@@ -199,12 +199,14 @@ def test_check_sees_a_difference_and_a_run_mends_it(
         monkeypatch.setattr("sys.argv", ["crdgen", *arguments])
         return crdgen.main()
 
-    monkeypatch.setattr(crdgen, "CRDS", tmp_path)
+    chart = tmp_path / "chart"
+    monkeypatch.setattr(crdgen, "FOLDERS", (chart, tmp_path))
     assert (run(), run("--check")) == (0, 0)
     damage(tmp_path)
     assert run("--check") == 1
     assert "make crd" in capsys.readouterr().err
     assert (run(), run("--check")) == (0, 0)
+    assert {p.name: p.read_text() for p in chart.glob("*.yaml")} == render()
 
 
 UNREADABLE = (

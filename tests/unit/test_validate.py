@@ -157,6 +157,17 @@ def test_context_that_breaks_its_schema_is_said(run: Run, tmp_path: Path) -> Non
     assert "RiskTier low is left out: spec.rank: Field required." in text
 
 
+def test_a_bare_workload_is_judged_as_that_of_an_app_and_this_is_said(run: Run, tmp_path: Path) -> None:
+    pod = {"spec": {"containers": [{"name": "web", "image": "nginx:latest"}]}}
+    path = write(
+        tmp_path, "a.yaml", {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {}, "spec": {"template": pod}}
+    )
+    text = said(run(path), 1)
+    assert "denied: MA-PSS-007" in text
+    assert "Assumed: a namespace that the files don't describe is that of an app" in text
+    assert text.endswith("\n1 object: 0 fine, 1 denied, 1 not judged in full.\n")
+
+
 def test_the_json_holds_what_its_documentation_names(run: Run, tmp_path: Path, settings: Path) -> None:
     write(tmp_path, "a.yaml", app_manifest(runtime={"replicas": 9}), {"apiVersion": "v1", "kind": "X", "metadata": {}})
     (tmp_path / "kustomization.yaml").write_text("resources: [a.yaml]")

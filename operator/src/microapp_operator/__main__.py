@@ -49,12 +49,26 @@ def _validate(arguments: argparse.Namespace) -> int:
     return validate.run(arguments, _version())
 
 
+def _tiers(arguments: argparse.Namespace) -> int:
+    from microapp_operator.wiring import once  # noqa: PLC0415
+
+    return once.tiers(arguments)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from microapp_operator.wiring import once  # noqa: PLC0415
+
+    return once.check(arguments)
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "webhook": _webhook,
     "validate": _validate,
     "vault-audit": _vault_audit,
     "vault-policy": _vault_policy,
+    "tiers": _tiers,
+    "check": _check,
 }
 
 

@@ -8,13 +8,15 @@ Must not import ports, adapters or reconcile.
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from microapp_operator.compliance import FALSE, MESSAGE_MAX, TRUE, UNKNOWN, judge_compliance
 from microapp_operator.decide.secret_view import judge_secrets
 from microapp_operator.model import Condition, MicroAppStatus
 from microapp_operator.reasons import ConditionType, Finding, Reason
 from microapp_operator.view import View, compute_steps
 
-TRUE, FALSE, UNKNOWN = "True", "False", "Unknown"
 _SHOWN = 5
+_INFORMS = frozenset({ConditionType.POLICY_COMPLIANT})
+"""Comes later than Ready, and speaks for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class _Judgement:
     status: str
     reason: Reason
     message: str = ""
+    generation: int | None = None
+    """What it speaks of, where that isn't the generation of the pass."""
 
 
 def compute_status(old: MicroAppStatus, view: View, now: datetime) -> MicroAppStatus:
@@ -30,6 +34,7 @@ def compute_status(old: MicroAppStatus, view: View, now: datetime) -> MicroAppSt
     guards = _guards(view)
     judgements = (*_summary(view, guards), *guards)
     before = {c.type: c for c in old.conditions}
+    kept = {ConditionType.POLICY_COMPLIANT} & before.keys() if view.scan is None else frozenset()
     decision = view.decision
     return MicroAppStatus(
         observed_generation=view.generation,
@@ -42,9 +47,13 @@ def compute_status(old: MicroAppStatus, view: View, now: datetime) -> MicroAppSt
         rendered_hash=view.rendered_hash,
         children_hash=view.children_hash,
         suggested_tier=view.suggested_tier,
-        conditions=tuple(_condition(j, before.get(j.type), view.generation, now) for j in judgements),
+        conditions=tuple(
+            before[j.type] if j.type in kept else _condition(j, before.get(j.type), view.generation, now)
+            for j in judgements
+        ),
         egress=tuple(d.status for d in decision.egress) if decision else (),
         secret_store=view.secret_store,
+        policy_findings=view.scan.findings if view.scan else old.policy_findings,
         steps=compute_steps(view, ready=judgements[0].status == TRUE),
     )
 
@@ -55,8 +64,8 @@ def _condition(judged: _Judgement, old: Condition | None, generation: int, now: 
         type=judged.type,
         status=judged.status,
         reason=judged.reason,
-        message=judged.message[:4096],
-        observed_generation=generation,
+        message=judged.message[:MESSAGE_MAX],
+        observed_generation=generation if judged.generation is None else judged.generation,
         last_transition_time=old.last_transition_time
         if old is not None and kept
         else now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -116,7 +125,7 @@ def _in_progress(view: View) -> Finding | None:
 
 
 def _ready_message(view: View, guards: tuple[_Judgement, ...]) -> str:
-    unproven = [f"{g.type} ({g.reason})" for g in guards if g.status == UNKNOWN]
+    unproven = [f"{g.type} ({g.reason})" for g in guards if g.status == UNKNOWN and g.type not in _INFORMS]
     pending = [d.status.name for d in view.decision.egress if d.status.state == "Pending"] if view.decision else []
     text = "All declared children are in place."
     if pending:
@@ -133,6 +142,7 @@ def _guards(view: View) -> tuple[_Judgement, ...]:
         _network_isolated(view),
         _isolation_enforced(view),
         _approved(view),
+        _policy_compliant(view),
         *_secrets(view),
         _Judgement(
             ConditionType.LOG_FORWARDING,
@@ -210,6 +220,12 @@ def _approved(view: View) -> _Judgement:
     if not verdict.required:
         return _Judgement(kind, TRUE, Reason.AUTO_APPROVED, "The tier asks for no approval here.")
     return _Judgement(kind, TRUE, Reason.APPROVED, "Every approval the tier asks for is given.")
+
+
+def _policy_compliant(view: View) -> _Judgement:
+    said = judge_compliance(view.scan)
+    generation = view.scan.generation if view.scan else None
+    return _Judgement(ConditionType.POLICY_COMPLIANT, said.status, said.reason, said.message, generation)
 
 
 def _secrets(view: View) -> tuple[_Judgement, ...]:

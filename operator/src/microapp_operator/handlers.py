@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import kopf
@@ -67,8 +68,12 @@ def build_settings() -> kopf.OperatorSettings:
     return settings
 
 
-def build_registry(engine: Engine) -> kopf.OperatorRegistry:
-    """The registry whose one event handler hands every MicroApp to ``engine``."""
+def build_registry(engine: Engine, server: str) -> kopf.OperatorRegistry:
+    """The registry whose one event handler hands every MicroApp to ``engine``.
+
+    server: URL of the API server as our own client has it. kopf's own way from a pod is a name of the cluster's, and so
+    would need its DNS, which nothing else here does.
+    """
     registry = kopf.OperatorRegistry()
 
     @kopf.on.event(GROUP, VERSION, "microapps", registry=registry)
@@ -78,6 +83,7 @@ def build_registry(engine: Engine) -> kopf.OperatorRegistry:
 
     @kopf.on.login(registry=registry)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        account = kopf.login_with_service_account(**kwargs)
+        return replace(account, server=server) if account else kopf.login_with_kubeconfig(**kwargs)
 
     return registry

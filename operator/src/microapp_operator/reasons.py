@@ -19,6 +19,7 @@ class ConditionType(StrEnum):
     NETWORK_ISOLATED = "NetworkIsolated"
     ISOLATION_ENFORCED = "IsolationEnforced"
     APPROVED = "Approved"
+    POLICY_COMPLIANT = "PolicyCompliant"
     SECRETS_READY = "SecretsReady"
     ROTATION_CURRENT = "RotationCurrent"
     VAULT_REACHABLE = "VaultReachable"
@@ -47,6 +48,7 @@ class Reason(StrEnum):
     ROTATED = "Rotated"
     ROTATION_DUE = "RotationDue"
     REACHABLE = "Reachable"
+    POLICIES_MET = "PoliciesMet"
     # work in progress
     PROGRESSING = "Progressing"
     RETRYING = "Retrying"
@@ -84,6 +86,8 @@ class Reason(StrEnum):
     KNATIVE_NOT_SERVED = "KnativeNotServed"
     WORKLOAD_UNAVAILABLE = "WorkloadUnavailable"
     SECRET_STORE_NOT_CONFIGURED = "SecretStoreNotConfigured"  # noqa: S105 - a reason, not a secret
+    POLICY_VIOLATIONS = "PolicyViolations"
+    POLICY_WARNINGS = "PolicyWarnings"
     LEAK_DETECTED = "LeakDetected"
     SECRET_ENGINE_NOT_FOUND = "SecretEngineNotFound"  # noqa: S105 - a reason, not a secret
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
@@ -95,6 +99,8 @@ class Reason(StrEnum):
     NO_PROBE = "NoProbe"
     PROBE_INCONCLUSIVE = "ProbeInconclusive"
     FORWARDER_NOT_INSTALLED = "ForwarderNotInstalled"
+    NOT_SCANNED = "NotScanned"
+    NOT_JUDGED = "NotJudged"
     # per egress endpoint
     ENFORCED = "Enforced"
     HOST_NAMES_NOT_ENFORCED = "HostNamesNotEnforced"
@@ -130,6 +136,7 @@ REMEDIES: dict[Reason, str] = {
     Reason.ROTATED: "",
     Reason.ROTATION_DUE: "Write a new value before the date named in the message, or have the engine rotate it.",
     Reason.REACHABLE: "",
+    Reason.POLICIES_MET: "",
     Reason.PROGRESSING: "Wait; the operator is applying the change.",
     Reason.RETRYING: "Wait; the operator retries by itself. If it lasts, look at the API server.",
     Reason.TERMINATING: "Wait; the app's namespace is being removed. If it lasts, look for finalizers in it.",
@@ -191,6 +198,14 @@ REMEDIES: dict[Reason, str] = {
     Reason.KNATIVE_NOT_SERVED: "Have an admin install Knative Serving, or use profile container.",
     Reason.WORKLOAD_UNAVAILABLE: "Look at the pods and their logs in the app's namespace.",
     Reason.SECRET_STORE_NOT_CONFIGURED: ("Have an admin connect the operator to Vault, or remove spec.secrets."),
+    Reason.POLICY_VIOLATIONS: (
+        "Do what each Fix says; every object and rule is in the metric microapp_policy_violations, and in Reports "
+        "(`kubectl get reports.openreports.io -A`) where they are served."
+    ),
+    Reason.POLICY_WARNINGS: (
+        "Do what each Fix says before the app goes to production; the metric microapp_policy_violations has every "
+        "object and rule."
+    ),
     Reason.LEAK_DETECTED: (
         "Have an admin look at the network plugin of that node, and drain the node until it enforces policies again."
     ),
@@ -205,6 +220,8 @@ REMEDIES: dict[Reason, str] = {
     Reason.SECRET_STORE_BUSY: "Wait; the operator retries by itself. If it lasts, look at Vault's quotas.",
     Reason.NO_PROBE: "Install the isolation probe to prove that the network plugin enforces the policies.",
     Reason.FORWARDER_NOT_INSTALLED: "Install the log gateway to forward the app's records.",
+    Reason.NOT_SCANNED: "Wait for the first scan of what is there.",
+    Reason.NOT_JUDGED: "Have an admin look for scan_not_judged in the operator's log.",
     Reason.ENFORCED: "",
     Reason.HOST_NAMES_NOT_ENFORCED: (
         "Install the egress gateway, or declare a cidr; host names are never frozen into addresses."

@@ -102,6 +102,7 @@ class Settings:
     writes_in_flight: write requests at once, over all workers.
     watch_inactivity: seconds without event or bookmark after which a watch is resumed.
     watch_stale: seconds after which /readyz calls a watch stale; bookmarks come every 60.
+    scan_interval: seconds between two scans of all that runs.
     lease_namespace: where the Lease is by which one of several processes leads; empty: this one always does.
     probe: how isolation is probed; None: it isn't.
     vault: the secret store; None when there is none.
@@ -113,6 +114,7 @@ class Settings:
     watch_inactivity: float = 70.0
     watch_stale: float = 150.0
     lease_namespace: str = ""
+    scan_interval: float = 600.0
     probe: ProbeSettings | None = None
     vault: VaultSettings | None = None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from microapp_operator.decide.decision import Decision
 from microapp_operator.decide.secret_view import SecretsView
 from microapp_operator.model import Stage
-from microapp_operator.model.status import NamespaceStatus, SecretStoreStatus, Step
+from microapp_operator.model.status import NamespaceStatus, PolicyFinding, SecretStoreStatus, Step
 from microapp_operator.reasons import Finding, Reason
 
 
@@ -26,6 +26,20 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """What the last scan found of an app and of everything in its namespace.
+
+    generation: of the MicroApp as it was judged. findings: per rule, the worst first.
+    examples: objects and what is said of them, the worst first. not_judged: objects the rules gave no answer about.
+    """
+
+    generation: int
+    findings: tuple[PolicyFinding, ...] = ()
+    examples: tuple[str, ...] = ()
+    not_judged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """All that is known at the end of a pass, complete or not.
 
@@ -36,6 +50,7 @@ class View:
     guarded: the guardrails are in place. held: the last accepted revision runs, not the declared one.
     workload: None while nothing was started.
     secret_store: the app's identity there. secrets: what is known of them.
+    scan: None while this process has not scanned the app; then status says what the last one found.
     """
 
     generation: int
@@ -53,6 +68,7 @@ class View:
     suggested_tier: str | None = None
     secret_store: SecretStoreStatus | None = None
     secrets: SecretsView = field(default_factory=SecretsView)
+    scan: Scan | None = None
 
 
 def compute_steps(view: View, *, ready: bool) -> tuple[Step, ...]:

@@ -8,10 +8,11 @@ from microapp_operator.adapters.kubernetes.client import Call, KubernetesClient
 from microapp_operator.adapters.kubernetes.kinds import MICRO_APP
 from microapp_operator.admission.facts import Rulebook, build_approval_facts, build_exception_facts
 from microapp_operator.admission.feed import Feed
-from microapp_operator.constants import GROUP, LABEL_APP, LABEL_TENANT
+from microapp_operator.constants import GROUP
 from microapp_operator.errors import Gone
 from microapp_operator.gates import GateInput, build_subject, resolve_exceptions
 from microapp_operator.model import Approval, Manifest, MicroApp, RiskTier, parse
+from microapp_operator.policy.context import resolve_app
 from microapp_operator.policy.identity import stamp_editors
 from microapp_operator.policy.review import Review
 from microapp_operator.ports import Clock
@@ -50,7 +51,7 @@ class ClusterEnquirer:
         manifest = review.request.get("object")
         if review.request["operation"] not in _WRITES or not manifest:
             return frozenset()
-        namespace, name = self._home(review)
+        namespace, name = resolve_app(review, self._feed.known)
         approvals = [a for a in self._feed.exceptions(namespace) if a.spec.micro_app == name]
         app = await self._judged(review, namespace, name) if approvals else None
         tier = self._feed.known.tiers.get(app.spec.risk_tier) if app else None
@@ -60,13 +61,6 @@ class ClusterEnquirer:
         gate = GateInput(app, parse(RiskTier, tier), approvals, book.settings, book.digest)
         subject = build_subject({**manifest, "kind": review.kind})
         return resolve_exceptions(gate, subject, self._clock.now())
-
-    def _home(self, review: Review) -> tuple[str, str]:
-        """Namespace and name of the MicroApp concerned; empty where there is none."""
-        if review.kind == "MicroApp":
-            return review.namespace, str(review.request.get("name") or "")
-        labels = self._feed.known.namespaces.get(review.namespace, {})
-        return labels.get(LABEL_TENANT, ""), labels.get(LABEL_APP, "")
 
     async def _judged(self, review: Review, namespace: str, name: str) -> MicroApp | None:
         if review.kind == "MicroApp":

@@ -14,7 +14,7 @@ import orjson
 from microapp_operator.cli.findings import SCHEMA, Finding, Judged, Level
 from microapp_operator.cli.manifests import Located
 from microapp_operator.cli.picture import Picture, defaulted, stamped
-from microapp_operator.cli.scope import ASSUMED, OURS, explain_unasked, split_version
+from microapp_operator.cli.scope import ASSUMED, OURS, explain_unasked, is_guess, split_version
 from microapp_operator.constants import API_VERSION, GROUP
 from microapp_operator.decide.decision import Decision, Surroundings, evaluate
 from microapp_operator.decide.namespace import build_not_ours
@@ -105,9 +105,7 @@ class Bench:
             ruled = self._ruled(subject, subject.manifest, None) if kind in OURS else ()
         except PolicyFailure:
             ruled = ()  # admission is never asked about what breaks its schema
-        besides = [f for f in ruled if f.rule != SCHEMA]
-        said = {f.path for f in besides if f.level is Level.DENIED}
-        return (*(f for f in found if f.path not in said), *besides)
+        return (*found, *(f for f in ruled if f.rule != SCHEMA))
 
     def _ruled(self, subject: Located, manifest: Manifest, app: MicroApp | None) -> tuple[Finding, ...]:
         """What the rules say."""
@@ -119,7 +117,7 @@ class Bench:
             parts = (text, f"Fix: See `kubectl explain {manifest['kind'].lower()}`.")
             return (Finding(Level.DENIED, SCHEMA, path, subject.line_of(path), parts),)
         known = self.picture.known
-        if split_version(manifest)[0] != GROUP and review.namespace not in known.namespaces:
+        if is_guess(manifest, known.namespaces):
             known = replace(known, namespaces={**known.namespaces, review.namespace: ASSUMED})
         question = build_question(review, known)
         violations = [v for v in self.engine.evaluate(review.group, question.document) if v.rule.standing]

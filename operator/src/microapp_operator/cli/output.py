@@ -100,10 +100,11 @@ def _summary(report: Report) -> str:
     levels = Counter(level for each in judged for level in each.levels)
     counts = [f"{words[word]} {word}" for word in ("fine", "denied", "would not run") if words[word] or word == "fine"]
     counts += [f"{levels[level]} {_NOTES[level]}" for level in _NOTES if levels[level]]
-    unread = len(report.judged) - len(judged) + len(report.asides)
-    counts += [f"{unread} not judged"] if unread else []
-    counts += [f"{len(report.problems)} unreadable"] if report.problems else []
-    return f"{len(report.judged)} objects: {', '.join(counts)}."
+    unjudged = len(report.judged) - len(judged)
+    counts += [f"{unjudged} not judged"] if unjudged else []
+    objects = f"{len(report.judged)} object{'' if len(report.judged) == 1 else 's'}: {', '.join(counts)}."
+    others = f" {len(report.asides)} other documents." if report.asides else ""
+    return f"{objects}{others}{f' {len(report.problems)} unreadable.' if report.problems else ''}"
 
 
 _NOTES: Final = {

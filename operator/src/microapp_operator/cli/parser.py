@@ -23,6 +23,13 @@ def _network(text: str) -> Network:
         raise argparse.ArgumentTypeError(f"{error}; write a network such as 10.0.0.0/8") from error
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 86400 seconds")
+    return seconds
+
+
 def _pinned(text: str) -> str:
     if _DIGEST.fullmatch(text):
         return text
@@ -58,6 +65,8 @@ def build_parser() -> argparse.ArgumentParser:
     for command in tuple(c for c in commands.choices.values() if c is not audit):
         command.add_argument("--bundle", type=Path, help="policy bundle, watched, instead of the one that ships")
         command.add_argument("--settings", type=Path, help="YAML file with the settings of the rules, watched as well")
+    _add_tiers(commands.add_parser("tiers", help="apply risk tiers, but for what others changed; for an installer"))
+    _add_check(commands.add_parser("check", help="ask the API server whether admission is in force"))
     for command in tuple(commands.choices.values()):
         command.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
         command.add_argument("--log-format", default="json", choices=("json", "text"))
@@ -102,6 +111,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         default=[],
         help="network no app may name as egress, besides those the cluster tells of; may be repeated",
     )
+    run.add_argument("--scan-interval", type=_seconds, default=600.0, help="seconds between scans of all that runs")
     run.add_argument(
         "--lease-namespace",
         default="",
@@ -164,3 +174,14 @@ def _add_validate(validate: argparse.ArgumentParser) -> None:
     validate.add_argument("--strict", action="store_true", help="exit with 1 for warnings and what isn't judged, too")
     validate.add_argument("--bundle", type=Path, help="policy bundle instead of the one that ships")
     validate.add_argument("--settings", type=Path, help="YAML file with the settings of the rules")
+
+
+def _add_tiers(tiers: argparse.ArgumentParser) -> None:
+    tiers.add_argument("--file", type=Path, required=True, help="YAML file with RiskTiers")
+    tiers.add_argument(
+        "--within", type=float, default=240.0, help="seconds to wait for the API and the webhook to be there"
+    )
+
+
+def _add_check(check: argparse.ArgumentParser) -> None:
+    check.add_argument("--namespace", default="microapp-system", help="namespace of operator and webhook")

@@ -54,6 +54,13 @@ def explain_unasked(manifest: Manifest, namespaces: Mapping[str, Mapping[str, st
     return ""
 
 
+def is_guess(manifest: Manifest, namespaces: Mapping[str, Mapping[str, str]]) -> bool:
+    """It is judged as if in the namespace of an app, since that namespace isn't among the known ones."""
+    group, _ = split_version(manifest)
+    inside = group != GROUP and manifest["kind"] in ASKED.get(group, frozenset()) - WITHOUT_NAMESPACE
+    return inside and str(manifest["metadata"].get("namespace") or "") not in namespaces
+
+
 def labels_of(manifest: Manifest) -> Mapping[str, str]:
     """Its labels, but for malformed ones."""
     labels = manifest["metadata"].get("labels")

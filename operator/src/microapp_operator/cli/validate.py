@@ -18,7 +18,7 @@ from microapp_operator.cli.manifests import Aside, Located, read_manifests
 from microapp_operator.cli.output import Report, build_json, build_text
 from microapp_operator.cli.picture import Picture
 from microapp_operator.cli.sarif import build_sarif
-from microapp_operator.cli.scope import ASKED, WITHOUT_NAMESPACE, split_version
+from microapp_operator.cli.scope import ASKED, WITHOUT_NAMESPACE, is_guess, split_version
 from microapp_operator.cli.sources import Problem, Source, read_sources
 from microapp_operator.errors import InvalidSpec, PolicyFailure
 
@@ -57,8 +57,7 @@ def _judge(arguments: argparse.Namespace, policies: Policies, version: str) -> R
         problems.append(Problem(name, 0, "holds no object to judge.", "Name the files that hold the manifests."))
     picture = Picture(policies.settings)
     problems += [*picture.learn(there, there=True), *picture.learn(subjects, there=False)]
-    assumed = list(_assume(picture, subjects))
-    picture.settle()
+    assumed = list(_settle(picture, subjects))
     bench = Bench(policies.engine, policies.settings, picture, datetime.now(UTC), told=arguments.settings is not None)
     judged = tuple(map(bench.judge, subjects))
     return Report(judged, tuple(asides), tuple(problems), tuple(assumed), policies.engine.digest, version)
@@ -91,19 +90,20 @@ def _placed(each: Located, namespace: str) -> Located:
     return replace(each, manifest={**manifest, "metadata": {**metadata, "namespace": namespace}})
 
 
-def _assume(picture: Picture, subjects: Iterable[Located]) -> Iterator[str]:
-    """What is taken for granted where the files don't tell, in words; the tiers that ship are taken in."""
-    if not picture.tiers:
-        shipped = (files("microapp_operator.policy") / _TIERS).read_bytes()
-        located = [each for each in read_manifests(Source(_TIERS, shipped)) if isinstance(each, Located)]
-        list(picture.learn(located, there=True))
-    else:
-        located = []
-    kinds = {each.manifest["kind"] for each in subjects if split_version(each.manifest)[0] in ASKED}
-    if "MicroApp" in kinds and located:
+def _settle(picture: Picture, subjects: Iterable[Located]) -> Iterator[str]:
+    """Fill in what the files don't tell; says in words what is taken for granted for ``subjects``."""
+    shipped = not picture.tiers
+    if shipped:
+        located = read_manifests(Source(_TIERS, (files("microapp_operator.policy") / _TIERS).read_bytes()))
+        list(picture.learn((each for each in located if isinstance(each, Located)), there=True))
+    picture.settle()
+    apps = any(each.manifest["kind"] == "MicroApp" for each in subjects)
+    if apps and shipped:
         yield f"the RiskTiers that ship ({', '.join(picture.tiers)}), since the files hold none."
-    if "MicroApp" in kinds and not picture.known.tenants:
+    if apps and not picture.known.tenants:
         yield "no Tenants, since the files hold none: who may have which app where isn't judged."
+    if any(is_guess(each.manifest, picture.known.namespaces) for each in subjects):
+        yield "a namespace that the files don't describe is that of an app of no known tier: every violation denies."
 
 
 def _print(output: str, report: Report, policies: Policies) -> None:

@@ -1,10 +1,13 @@
 """``MicroApp.status``: what is so, written by the operator alone (server-side apply on ``/status``)."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 
 from microapp_operator.model.common import Label, Model, Timestamp, list_map
+
+FINDINGS_MAX: Final = 256
+"""Rules that status lists one by one; a bundle with more has the rest summed up in the last entry."""
 
 
 class Condition(Model):
@@ -79,6 +82,16 @@ class Step(Model):
     ]
 
 
+class PolicyFinding(Model):
+    """One rule that objects to something of the app: to how many objects, by what that leads to."""
+
+    rule: Annotated[str, Field(max_length=64, description="Id of the rule, as docs/policies.md has it.")]
+    severity: Annotated[str, Field(max_length=8, description="critical, high, medium or low.")]
+    fail: Annotated[int, Field(ge=0, description="Objects that admission would deny.")] = 0
+    warn: Annotated[int, Field(ge=0, description="Objects that it would only warn about.")] = 0
+    skip: Annotated[int, Field(ge=0, description="Objects that an approved exception covers.")] = 0
+
+
 class MicroAppStatus(Model):
     """The truth about the app."""
 
@@ -129,6 +142,14 @@ class MicroAppStatus(Model):
     secret_store: Annotated[
         SecretStoreStatus | None, Field(description="The app's identity in the secret store; none when it has none.")
     ] = None
+    policy_findings: Annotated[
+        tuple[PolicyFinding, ...],
+        Field(
+            max_length=FINDINGS_MAX,
+            description="What the scan found of the app and of everything in its namespace, one entry per rule.",
+            json_schema_extra=list_map("rule"),
+        ),
+    ] = ()
     steps: Annotated[
         tuple[Step, ...],
         Field(

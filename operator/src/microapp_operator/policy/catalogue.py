@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 KNOWN_TIERS: Final = frozenset({"low", "medium", "high"})
 """The tiers that ship; of one an admin added a rule can't know how lenient to be."""
@@ -41,7 +41,7 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str
+    id: Annotated[str, Field(min_length=1, max_length=64)]
     title: str
     what: str
     why: str

@@ -79,6 +79,14 @@ def build_question(review: Review, known: Knowledge, more: Manifest | None = Non
     return Question(document, tier, production=stage == "production")
 
 
+def resolve_app(review: Review, known: Knowledge) -> tuple[str, str]:
+    """Namespace and name of the MicroApp that ``review`` is about, or whose namespace it is in; empty for none."""
+    if review.kind == "MicroApp":
+        return review.namespace, str(review.request.get("name") or "")
+    labels = known.namespaces.get(review.namespace, {})
+    return labels.get(LABEL_TENANT, ""), labels.get(LABEL_APP, "")
+
+
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 

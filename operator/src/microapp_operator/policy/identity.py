@@ -37,8 +37,8 @@ def stamp_editors(request: Mapping[str, Any]) -> tuple[str, ...]:
     me, old, new = identities(request["userInfo"]), request.get("oldObject"), request.get("object") or {}
     if not old:
         return me
-    before = read_editors(old.get("metadata", {}).get("annotations") or {})
-    if drop_harmless(old.get("spec") or {}) == drop_harmless(new.get("spec") or {}):
+    before = read_editors(_mapping(_mapping(old, "metadata"), "annotations"))
+    if drop_harmless(_mapping(old, "spec")) == drop_harmless(_mapping(new, "spec")):
         return before
     if _reviewed(old):
         return me
@@ -47,12 +47,18 @@ def stamp_editors(request: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _reviewed(app: Mapping[str, Any]) -> bool:
     """People approved the very content ``app`` has."""
-    status = app.get("status") or {}
+    status = _mapping(app, "status")
     return bool(
         status.get("reviewedFingerprint")
         and status["reviewedFingerprint"] == status.get("fingerprint")
-        and status.get("observedGeneration") == app.get("metadata", {}).get("generation")
+        and status.get("observedGeneration") == _mapping(app, "metadata").get("generation")
     )
+
+
+def _mapping(parent: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    """An object's field, empty where something else stands, which the API server refuses by itself."""
+    value = parent.get(field)
+    return value if isinstance(value, dict) else {}
 
 
 def is_machine(identity: str, settings: PolicySettings) -> bool:

@@ -19,7 +19,7 @@ def check(targets: tuple[Target, ...], deadline: float) -> Report:
     """The report on ``targets`` after at most about ``deadline`` seconds."""
     begin, confined_after = time.monotonic(), None
     while True:
-        answered = _try_all(targets)
+        answered = try_all(targets)
         leaks = tuple(t.name for t in targets if not t.open and t in answered)
         unreached = tuple(t.name for t in targets if t.open and t not in answered)
         passed = time.monotonic() - begin
@@ -32,8 +32,8 @@ def check(targets: tuple[Target, ...], deadline: float) -> Report:
         time.sleep(_PAUSE)
 
 
-def _try_all(targets: tuple[Target, ...]) -> set[Target]:
-    """Those that answered; all are tried at once."""
+def try_all(targets: tuple[Target, ...]) -> set[Target]:
+    """Those that answer now; all are tried at once."""
     answered: set[Target] = set()
 
     def try_one(target: Target) -> None:

@@ -8,7 +8,7 @@ from microapp_operator.gates import Voided
 from microapp_operator.model import MicroApp
 from microapp_operator.model.status import NamespaceStatus, SecretStoreStatus
 from microapp_operator.reasons import Finding
-from microapp_operator.view import View, Workload
+from microapp_operator.view import Scan, View, Workload
 
 
 @dataclass(slots=True)
@@ -35,6 +35,7 @@ class Draft:
     secret_store: SecretStoreStatus | None = None
     secrets: SecretsView = field(default_factory=SecretsView)
     skipped: bool = False
+    scan: Scan | None = None
 
     def voided(self) -> tuple[Voided, ...]:
         """The approvals that don't hold for what is declared."""
@@ -58,6 +59,7 @@ class Draft:
             suggested_tier=self.suggested_tier,
             secret_store=self.secret_store,
             secrets=self.secrets,
+            scan=self.scan,
         )
 
 

@@ -53,6 +53,7 @@ class Reconciler:
     async def _reconcile(self, key: Key, raw: Manifest) -> str:
         app, unreadable = _read(raw)
         draft = draft_from(app)
+        draft.scan = self._store.scan(key)
         if app.metadata.deletion_timestamp:
             return await self._attempt(key, draft, self._teardown.dismantle)
         if unreadable is not None:

@@ -14,8 +14,14 @@ from microapp_operator.reconcile.store import Store
 from microapp_operator.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
-_OF_SECRETS = (ConditionType.SECRETS_READY, ConditionType.ROTATION_CURRENT)
-_TOLD = (ConditionType.READY, ConditionType.APPROVED, ConditionType.RUNTIME_AVAILABLE, *_OF_SECRETS)
+_TOLD = (
+    ConditionType.READY,
+    ConditionType.APPROVED,
+    ConditionType.POLICY_COMPLIANT,
+    ConditionType.SECRETS_READY,
+    ConditionType.ROTATION_CURRENT,
+    ConditionType.RUNTIME_AVAILABLE,
+)
 """Conditions whose transitions become Events; the others show through Ready."""
 
 
@@ -91,7 +97,7 @@ class Reporter:
         self._events.publish(app_ref(app), uid=app.metadata.uid, reason=reason, message=text, warning=warning)
 
 
-_QUIET = frozenset({Reason.PROGRESSING, Reason.WORKLOAD_PROGRESSING})
+_QUIET = frozenset({Reason.PROGRESSING, Reason.WORKLOAD_PROGRESSING, Reason.NOT_SCANNED})
 
 
 def _condition(status: MicroAppStatus, kind: ConditionType) -> Condition | None:

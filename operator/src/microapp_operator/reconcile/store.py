@@ -4,7 +4,7 @@ Answers from memory; knows which apps a change elsewhere concerns. Does no I/O.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import structlog
@@ -17,6 +17,7 @@ from microapp_operator.model import Approval, Connector, Manifest, RiskTier, par
 from microapp_operator.policy.settings import PolicySettings
 from microapp_operator.reconcile.queue import Key
 from microapp_operator.settings import Capabilities, Images, Network, VaultSettings
+from microapp_operator.view import Scan
 
 log = structlog.get_logger(__name__)
 P = TypeVar("P", RiskTier, Connector, Approval)
@@ -61,6 +62,9 @@ class Store:
         self._tiers: dict[str, RiskTier] = {}
         self._connectors: dict[str, Connector] = {}
         self._approvals: dict[str, dict[str, Approval]] = defaultdict(dict)
+        self._scans: dict[Key, Scan] = {}
+        self.on_news: Callable[[Key], None] = lambda _: None
+        """Told of each MicroApp that is new, not as it was, by whomever it was changed, or gone."""
 
     def __len__(self) -> int:
         return len(self._apps)
@@ -74,7 +78,10 @@ class Store:
             return False
         kept = {**raw, "metadata": {k: v for k, v in raw["metadata"].items() if k != "managedFields"}}
         self._apps[key] = kept
+        if not same:
+            self._scans.pop(key, None)
         self._by_namespace[namespace_name(*key)].add(key)
+        self.on_news(key)
         return True
 
     def drop_app(self, key: Key, uid: str) -> None:
@@ -83,10 +90,12 @@ class Store:
         if kept is None or kept["metadata"]["uid"] != uid:
             return
         del self._apps[key]
+        self._scans.pop(key, None)
         keys = self._by_namespace[namespace_name(*key)]
         keys.discard(key)
         if not keys:
             del self._by_namespace[namespace_name(*key)]
+        self.on_news(key)
 
     def app(self, key: Key) -> Manifest | None:
         """The MicroApp as last delivered, or None."""
@@ -104,6 +113,25 @@ class Store:
     def keys_of_namespace(self, namespace: str) -> Iterable[Key]:
         """The MicroApps that claim ``namespace`` as their own; more than one only when names collide."""
         return tuple(self._by_namespace.get(namespace, ()))
+
+    def put_scan(self, key: Key, scan: Scan) -> bool:
+        """Keep what was found of the MicroApp; True when it is news. Nothing is kept of one that is gone."""
+        if key not in self._apps or self._scans.get(key) == scan:
+            return False
+        self._scans[key] = scan
+        return True
+
+    def scan(self, key: Key) -> Scan | None:
+        """What the last scan found, None while there was none."""
+        return self._scans.get(key)
+
+    def tier(self, name: str) -> RiskTier | None:
+        """The RiskTier of that name, None for one that can't be read."""
+        return self._tiers.get(name)
+
+    def approvals(self, namespace: str) -> tuple[Approval, ...]:
+        """The Approvals in ``namespace``."""
+        return tuple(self._approvals.get(namespace, {}).values())
 
     def put_policy(self, kind: str, raw: Manifest) -> None:
         """Keep a RiskTier, Connector or Approval; one that can't be read counts as absent."""
@@ -153,7 +181,7 @@ class Store:
         return Surroundings(
             tiers=self._tiers,
             connectors=self._connectors,
-            approvals=tuple(self._approvals.get(namespace, {}).values()),
+            approvals=self.approvals(namespace),
             capabilities=capabilities,
             reserved=self._reserved,
             settings=self.settings,

@@ -39,6 +39,7 @@ from microapp_operator.reconcile.secrets import NO_STORE
 from microapp_operator.reconcile.services import Services
 from microapp_operator.reconcile.store import Store
 from microapp_operator.reconcile.witness import Witness
+from microapp_operator.scan.wiring import Scan, Surroundings, build_scan, listen
 from microapp_operator.settings import Images, ProbeSettings, Settings, read_vault_settings
 from microapp_operator.telemetry import Metrics, configure_logging
 from microapp_operator.wiring.clock import SystemClock
@@ -69,6 +70,7 @@ class Operator:
     metrics: Metrics
     health: HealthServer
     policies: Policies
+    scan: Scan
     election: Election | None = None
     prober: Prober | None = None
     vault: Vault | None = None
@@ -91,6 +93,7 @@ class Operator:
         for task in (start, current):
             task.cancel()
         deposed = (await asyncio.gather(start, current, return_exceptions=True))[0]
+        await self.scan.stop()
         await self.engine.stop()
         if self.vault is not None:
             await self.vault.stop()
@@ -120,15 +123,16 @@ class Operator:
         raise OperatorError(Finding(Reason.RETRYING, "", "the Lease is lost: another process leads, or nobody does."))
 
     async def _lead(self, until: Awaitable[object]) -> None:
-        """Reconcile and probe ``until`` it is over."""
+        """Reconcile, scan and probe ``until`` it is over."""
+        if self.prober is not None:
+            await self.prober.recall()
+        self.engine.start()
+        self.scan.start()
         if self.vault is not None:
             self.vault.lane.start()
         if self.prober is None:
-            self.engine.start()
             await until
             return
-        await self.prober.recall()
-        self.engine.start()
         probing = asyncio.create_task(self.prober.run(), name="prober")
         try:
             await until
@@ -142,8 +146,10 @@ class Operator:
     async def _feed(self, may_end: asyncio.Event, stop: asyncio.Event) -> None:
         """kopf, except that signals reach us: it would end the feed first and cancel the work under way."""
         tasks = await kopf.spawn_tasks(
-            registry=build_registry(self.engine),
+            registry=build_registry(self.engine, self.client.host),
             settings=build_settings(),
+            # By itself kopf asks for the user's name, and a pod's user has none. Its type is a str that isn't exported.
+            identity=socket.gethostname(),  # type: ignore[arg-type]
             standalone=True,
             clusterwide=True,
             stop_flag=may_end,
@@ -174,10 +180,10 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
     secrets = vault.desk if vault else NO_STORE
     services = Services(cluster, informer.cache, reporter, SystemClock(), informer.capabilities, secrets)
     engine = Engine(store, queue, Reconciler(store, queue, services), metrics, settings.workers)
-    policies.on_change = partial(_policies_changed, policies, engine)
+    around = Surroundings(client, informer, policies, store, queue, SystemClock(), metrics.registry)
+    scan = build_scan(around, interval=settings.scan_interval)
     witness = Witness(engine, cluster, on_lag=metrics.watch_restarted)
-    informer.on_child = engine.on_child
-    informer.on_policy = lambda kind, raw, deleted: engine.on_policy(kind, raw, deleted=deleted)
+    listen(informer, policies, engine, scan)
     informer.on_capabilities = engine.on_capabilities
     informer.on_app = witness.saw
     election = None
@@ -193,15 +199,12 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
         "workers": engine.dead_workers,
         "watches": partial(_stale_watches, informer, settings.watch_stale),
         "feed": witness.complaint,
+        "scan": scan.dead,
     }
     if vault:
         checks["secrets"] = vault.lane.dead_workers
     server = HealthServer(checks, metrics.registry, host=health.host, port=health.port)
-    return Operator(client, informer, events, engine, witness, metrics, server, policies, election, prober, vault)
-
-
-def _policies_changed(policies: Policies, engine: Engine) -> None:
-    engine.on_policies(policies.settings, policies.engine.digest)
+    return Operator(client, informer, events, engine, witness, metrics, server, policies, scan, election, prober, vault)
 
 
 def _stale_watches(informer: Informer, limit: float) -> str | None:
@@ -239,6 +242,7 @@ async def _run(arguments: argparse.Namespace, version: str) -> int:
         watch_inactivity=arguments.watch_inactivity,
         watch_stale=arguments.watch_stale,
         lease_namespace=arguments.lease_namespace,
+        scan_interval=arguments.scan_interval,
         probe=_probe(arguments),
         vault=vault,
     )

@@ -86,7 +86,8 @@ class KubernetesClient:
     ) -> None:
         configuration.connection_pool_maxsize = in_flight + 64  # watches hold connections of their own
         self._api = library.ApiClient(configuration)
-        self._host = configuration.host.rstrip("/")
+        self.host: str = configuration.host.rstrip("/")
+        """URL of the API server."""
         self._writes = UrgencyGate(in_flight)
         self._on_request = on_request
         self._calm_at = 0.0
@@ -149,7 +150,7 @@ class KubernetesClient:
         if call.body is not None:
             headers["Content-Type"] = call.content_type
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], call.path, call.verb, call.body)
-        url = f"{self._host}{call.path}" + (f"?{urlencode(call.query)}" if call.query else "")
+        url = f"{self.host}{call.path}" + (f"?{urlencode(call.query)}" if call.query else "")
         answer = await self._api.rest_client.request(
             call.verb, url, headers=headers, body=call.body, _request_timeout=limits
         )

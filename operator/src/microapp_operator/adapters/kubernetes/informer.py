@@ -125,6 +125,10 @@ class Informer:
         """What this cluster can do, as last seen."""
         return Capabilities(runtime_classes=self._classes, knative=self._knative, apis=self._optional)
 
+    def policies(self, kind: str) -> dict[str, Manifest]:
+        """The RiskTiers, Connectors or Tenants as they came, by name."""
+        return {raw["metadata"]["name"]: raw for raw in self._policies[kind].values()}
+
     def ages(self) -> dict[str, float]:
         """Per kind, seconds since its watch was last heard of."""
         return {kind: watch.age() for kind, watch in self._watches.items()}

@@ -45,6 +45,7 @@ POLICIES = (
     Kind(API_VERSION, "RiskTier", "risktiers", namespaced=False, selector="", full=True),
     Kind(API_VERSION, "Connector", "connectors", namespaced=False, selector="", full=True),
     Kind(API_VERSION, "Approval", "approvals", selector="", full=True),
+    Kind(API_VERSION, "Tenant", "tenants", namespaced=False, selector="", full=True),
 )
 CHILDREN = (
     NAMESPACE,
@@ -69,12 +70,35 @@ OPTIONAL = (
     Kind("external-secrets.io/v1", "ExternalSecret", "externalsecrets"),
 )
 """Children of tiers whose secrets other operators deliver; watched where they are served."""
+JUDGED = tuple(
+    Kind(version, kind, plural, selector="")
+    for version, kind, plural in (
+        ("v1", "Pod", "pods"),
+        ("v1", "PodTemplate", "podtemplates"),
+        ("v1", "ReplicationController", "replicationcontrollers"),
+        ("apps/v1", "Deployment", "deployments"),
+        ("apps/v1", "ReplicaSet", "replicasets"),
+        ("apps/v1", "StatefulSet", "statefulsets"),
+        ("apps/v1", "DaemonSet", "daemonsets"),
+        ("batch/v1", "Job", "jobs"),
+        ("batch/v1", "CronJob", "cronjobs"),
+        ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
+        ("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
+        ("v1", "Service", "services"),
+        ("v1", "ServiceAccount", "serviceaccounts"),
+    )
+)
+"""Everything in an app's namespace that rules judge as it stands (policy.groups)."""
+REPORT = Kind("openreports.io/v1alpha1", "Report", "reports")
 EVENT = Kind("events.k8s.io/v1", "Event", "events", selector="")
 POD = Kind("v1", "Pod", "pods", selector="")
 NODE = Kind("v1", "Node", "nodes", namespaced=False, selector="")
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps", selector="")
 
-_TABLE = {(k.api_version, k.kind): k for k in (*CHILDREN, *OPTIONAL, *POLICIES, KNATIVE_SERVICE, MICRO_APP, EVENT, POD)}
+_TABLE = {
+    (k.api_version, k.kind): k
+    for k in (*CHILDREN, *OPTIONAL, *POLICIES, KNATIVE_SERVICE, MICRO_APP, EVENT, POD, REPORT)
+}
 
 
 def kind_of(ref: ObjectRef) -> Kind:
