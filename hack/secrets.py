@@ -39,11 +39,23 @@ def connect(vault: LocalVault, kubectl: Kubectl, folder: Path, **settings: Any) 
         "launcherImage": LAUNCHER_IMAGE,
         **settings,
     }
-    parsed = VaultSettings.model_validate(content)
+    admit(vault, settings_of(content))
+    path = folder / "vault.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def settings_of(content: dict[str, Any]) -> VaultSettings:
+    """The settings that a file of this ``content`` has."""
+    return VaultSettings.model_validate(content)
+
+
+def admit(vault: LocalVault, settings: VaultSettings) -> None:
+    """The operator's policy and role in Vault, as docs/secrets.md tells an admin to make them."""
     client = vault.client()
-    client.sys.create_or_update_policy(_POLICY, build_operator_policy(parsed))
+    client.sys.create_or_update_policy(_POLICY, build_operator_policy(settings))
     client.write_data(
-        f"auth/{parsed.auth_mount}/role/{parsed.role}",
+        f"auth/{settings.auth_mount}/role/{settings.role}",
         data={
             "bound_service_account_names": [OPERATOR],
             "bound_service_account_namespaces": [SYSTEM],
@@ -54,9 +66,6 @@ def connect(vault: LocalVault, kubectl: Kubectl, folder: Path, **settings: Any) 
             "token_no_default_policy": True,
         },
     )
-    path = folder / "vault.yaml"
-    path.write_text(yaml.safe_dump(content))
-    return path
 
 
 def account_token(kubectl: Kubectl, namespace: str, name: str, audience: str = AUDIENCE, duration: str = "8h") -> str:

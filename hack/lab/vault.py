@@ -33,10 +33,25 @@ _REVOKE = """DROP ROLE IF EXISTS "{{name}}";"""
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where Vault runs when that isn't here: a command that starts it there, its address there, and what leads to it.
+
+    server: URL of the API server as seen from there. relay: an address of this machine that leads to that port.
+    """
+
+    enter: tuple[str, ...]
+    address: str
+    port: int
+    server: str
+    relay: str
+
+
+@dataclass(frozen=True)
 class LocalVault:
-    """One server, everything of it below ``folder``."""
+    """One server, everything of it below ``folder``; at ``place``, where it has no database, or on this machine."""
 
     folder: Path
+    place: Place | None = None
 
     @property
     def address(self) -> str:
@@ -78,9 +93,11 @@ class LocalVault:
             self.start()
             self._initialise()
             self.unseal()
-            postgres = start_postgres(self.folder, database)
-            self._write("facts.json", {"address": f"https://127.0.0.1:{port}", "postgres": asdict(postgres)})
             self._furnish(_server_of(cluster), kubectl)
+            if self.place is None:
+                postgres = start_postgres(self.folder, database)
+                self._write("facts.json", {"address": self.address, "postgres": asdict(postgres)})
+                self._offer_users(postgres)
         except BaseException:
             self.remove()
             raise
@@ -89,7 +106,8 @@ class LocalVault:
     def start(self) -> None:
         """Start the server, which is sealed then."""
         exe, config = str(binary(VAULT)), str(self.folder / "config.json")
-        start("vault", [exe, "server", f"-config={config}"], self.folder)
+        enter = self.place.enter if self.place else ()
+        start("vault", [exe, "server", f"-config={config}"], self.folder, enter=enter)
         wait_until("vault", self._answers, self.folder)
 
     def stop(self) -> None:
@@ -114,24 +132,27 @@ class LocalVault:
 
     def _configure(self, port: int, inner: int) -> None:
         ca = trustme.CA()
-        leaf = ca.issue_cert("127.0.0.1", "localhost")
+        host = "127.0.0.1"
+        if self.place is not None:
+            host, port = self.place.address, self.place.port
+        leaf = ca.issue_cert(*dict.fromkeys(("127.0.0.1", "localhost", host)))
         self._write("ca.crt", ca.cert_pem.bytes())
         self._write("vault.crt", b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
         self._write("vault.key", leaf.private_key_pem.bytes())
         listener = {
-            "address": f"127.0.0.1:{port}",
+            "address": f"{host}:{port}",
             "tls_cert_file": str(self.folder / "vault.crt"),
             "tls_key_file": str(self.folder / "vault.key"),
         }
         config = {
             "storage": {"file": {"path": str(self.folder / "data")}},
             "listener": [{"tcp": listener}],
-            "api_addr": f"https://127.0.0.1:{port}",
-            "cluster_addr": f"https://127.0.0.1:{inner}",
+            "api_addr": f"https://{host}:{port}",
+            "cluster_addr": f"https://{host}:{inner}",
             "disable_mlock": True,
         }
         self._write("config.json", config)
-        self._write("facts.json", {"address": f"https://127.0.0.1:{port}"})
+        self._write("facts.json", {"address": f"https://{self.place.relay if self.place else f'{host}:{port}'}"})
 
     def _initialise(self) -> None:
         answer = hvac.Client(self.address, verify=str(self.ca)).sys.initialize(1, 1)
@@ -144,13 +165,16 @@ class LocalVault:
             client.sys.enable_audit_device("file", path=name, options={"file_path": str(file)})
         client.sys.enable_auth_method("kubernetes")
         client.auth.kubernetes.configure(
-            kubernetes_host=server["server"],
+            kubernetes_host=self.place.server if self.place else server["server"],
             kubernetes_ca_cert=server["ca"],
             token_reviewer_jwt=_reviewer_token(kubectl),
         )
         client.sys.enable_secrets_engine("kv", path="secret", options={"version": "2"})
         client.sys.enable_secrets_engine("database")
-        postgres = self.postgres
+
+    def _offer_users(self, postgres: Postgres) -> None:
+        """A role ``expenses-ro``, by which the database engine makes users."""
+        client = self.client()
         client.secrets.database.configure(
             name="main",
             plugin_name="postgresql-database-plugin",

@@ -25,6 +25,7 @@ from microapp_operator.desired.pod import build_security_context
 from microapp_operator.desired.sizes import parse_size
 from microapp_operator.desired.vault import identity_name
 from microapp_operator.model import Manifest, MicroApp, RiskTier
+from microapp_operator.settings import VaultSettings
 
 AGENT: Final = "secrets-agent"
 _CONFIG: Final = "/etc/secrets-agent"
@@ -90,22 +91,14 @@ def _all_there(sources: tuple[SecretSource, ...]) -> list[str]:
 
 
 def _configuration(app: MicroApp, secrets: SecretsContext) -> dict[str, Any]:
-    """Of ``vault agent``. A login that fails is tried again within 30 s, not within five minutes as by default."""
+    """Of ``vault agent``. Its parser takes an object with an object in it for two blocks: hence the lists."""
     store = secrets.store
     vault: dict[str, Any] = {"address": store.address}
     if store.ca:
         vault["ca_cert"] = f"{_CONFIG}/ca.crt"
     return {
         "vault": vault,
-        "auto_auth": {
-            "method": {
-                "type": "kubernetes",
-                "mount_path": f"auth/{store.auth_mount}",
-                "min_backoff": "1s",
-                "max_backoff": "30s",
-                "config": {"role": identity_name(app), "token_path": f"{_TOKEN}/token"},
-            }
-        },
+        "auto_auth": {"method": [_login(app, store)]},
         "template_config": {"exit_on_retry_failure": False, "static_secret_render_interval": "30s"},
         "template": [
             {
@@ -116,4 +109,15 @@ def _configuration(app: MicroApp, secrets: SecretsContext) -> dict[str, Any]:
             }
             for source in secrets.sources
         ],
+    }
+
+
+def _login(app: MicroApp, store: VaultSettings) -> dict[str, Any]:
+    """One that fails is tried again within 30 s, not within five minutes as by default."""
+    return {
+        "type": "kubernetes",
+        "mount_path": f"auth/{store.auth_mount}",
+        "min_backoff": "1s",
+        "max_backoff": "30s",
+        "config": [{"role": identity_name(app), "token_path": f"{_TOKEN}/token"}],
     }
