@@ -51,7 +51,7 @@ demo: go venv ## See it work: a MicroApp on a local cluster
 	$(PY) -m hack.demo
 
 .PHONY: lab-up
-lab-up: go venv ## Start the local cluster (LAB_DIR, default .lab); NODE=1 [NODES=2] with real nodes, as root
+lab-up: go venv ## Start the local cluster (LAB_DIR, default .lab); NODE=1 [NODES=2] with real nodes, as root; VAULT=1 with a Vault
 	$(PY) -m hack.lab up
 
 .PHONY: lab-build
@@ -99,6 +99,10 @@ check-diff: crd policies chart golden ## Fail when a committed generated file is
 .PHONY: bench
 bench: go venv ## Measure convergence and footprint on the local cluster
 	$(PY) -m hack.bench
+
+.PHONY: bench-secrets
+bench-secrets: go venv ## Measure what secrets cost: requests to Vault, time, event loop, audit lines a second
+	$(PY) -m hack.bench_secrets
 
 .PHONY: bench-admission
 bench-admission: go venv ## Measure what admission adds at the API server, beside a webhook that does nothing

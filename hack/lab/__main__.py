@@ -1,5 +1,6 @@
 """``python -m hack.lab up|down|status|context|check|build``: the local cluster, in LAB_DIR (default .lab).
 
+With VAULT=1 ``up`` adds a Vault server with a PostgreSQL behind it, its root token in vault/init.json of the folder.
 With NODE=1 it has real nodes, NODES of them, and is in a folder beside that one. ``down`` ends both. ``context`` prints
 the kubeconfig and the context that tests, demo and bench would act on, ``check`` says whether this machine can run
 what ``e2e/`` needs; they start nothing. ``build`` builds what any of it needs.
@@ -9,10 +10,19 @@ import argparse
 import os
 import sys
 
+from hack.kubectl import kubectl_for
 from hack.lab.build import LabError, ensure_built, say
-from hack.lab.components import CONTROL_PLANE, KWOK, NODE, OPA
-from hack.lab.context import cluster_from_environment, e2e_cluster_from_environment, lab_from_environment, lab_of
+from hack.lab.components import CONTROL_PLANE, KWOK, NODE, OPA, VAULT
+from hack.lab.context import (
+    Cluster,
+    cluster_from_environment,
+    e2e_cluster_from_environment,
+    lab_from_environment,
+    lab_of,
+)
+from hack.lab.lab import CONTEXT
 from hack.lab.processes import recorded
+from hack.lab.vault import LocalVault
 
 
 def main() -> int:
@@ -28,7 +38,11 @@ def main() -> int:
 
 
 def _up() -> int:
-    lab_from_environment().up()
+    lab = lab_from_environment()
+    lab.up()
+    if os.environ.get("VAULT", "0") not in ("", "0"):
+        cluster = Cluster(lab.kubeconfig, CONTEXT, "lab")
+        LocalVault(lab.folder / "vault").up(cluster, kubectl_for(cluster))
     return 0
 
 
@@ -59,7 +73,7 @@ def _check() -> int:
 
 
 def _build() -> int:
-    ensure_built(OPA, *CONTROL_PLANE, KWOK, *NODE)
+    ensure_built(OPA, *CONTROL_PLANE, KWOK, *NODE, VAULT)
     return 0
 
 

@@ -71,6 +71,12 @@ NODE = (
 OPA = Component("opa", GO / "opa", "github.com/open-policy-agent/opa", _STRIP)
 """Compiles, tests and evaluates the policies; the cluster itself doesn't need it."""
 
+TEST = Component("test", GO / "test", ".", _STRIP)
+"""Of the image in which the lab's pods run the agent."""
+
+VAULT = Component("vault", GO / "vault", "github.com/hashicorp/vault", _STRIP)
+"""The secret store; started by who asks for it."""
+
 VEGETA = Component("vegeta", GO / "vegeta", "github.com/tsenart/vegeta/v12", _STRIP)
 """Loads the API server and the webhook for `make bench-admission`."""
 

@@ -107,6 +107,8 @@ class Lab(ABC):
         ours = any((self.folder / name).exists() for name in (_MARK, "daemons.json"))
         if not ours and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise LabError(f"{self.folder} exists and is not a lab: it is left alone. Name another folder in LAB_DIR.")
+        for nested in self.folder.glob("*/daemons.json"):  # such as Vault's
+            stop_all(nested.parent)
         self.stop()
         shutil.rmtree(self.folder)
         return True

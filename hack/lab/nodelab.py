@@ -34,8 +34,8 @@ from hack.lab.processes import kill_all, recorded, start, wait_until
 
 REGISTRY = "registry.example.com"
 _REGISTRY_PORT = 5000
-_API_PORT = 6443
-_SERVER = f"https://{node_address(1)}:{_API_PORT}"
+API_PORT = 6443
+_SERVER = f"https://{node_address(1)}:{API_PORT}"
 _DNS = Path(__file__).parent / "dns.yaml"
 _RELAY = Path(__file__).parent / "relay.py"
 
@@ -101,7 +101,7 @@ class NodeLab(Lab):
         pki = self._make_pki()
         self._boot()
         self._start_registry()
-        api = self._relay("api", node_address(1), _API_PORT)
+        api = self.relay("api", node_address(1), API_PORT)
         self._control_plane(pki).start_api(f"https://{api}")
         self._control_plane(pki).start_controllers()
         partial = write_kubeconfig(self.folder / "kubeconfig.partial", f"https://{api}", pki, "admin")
@@ -151,7 +151,7 @@ class NodeLab(Lab):
             f"--kubelet-client-certificate={pki.path('kubelet-client.crt')}",
             f"--kubelet-client-key={pki.path('kubelet-client.key')}",
         )
-        ports = (2379, 2380, _API_PORT, 10257, 10259)
+        ports = (2379, 2380, API_PORT, 10257, 10259)
         return ControlPlane(self.folder, pki, ports, _SERVER, enter=machine.enter(), extra=extra)
 
     def _start_registry(self) -> None:
@@ -165,11 +165,11 @@ class NodeLab(Lab):
         config.write_text(json.dumps(content))
         command = (str(self.folder / "bin" / "registry"), "serve", str(config))
         self.outside.start("registry", *command, environment=("OTEL_TRACES_EXPORTER=none",))
-        address = self._relay("registry", GATEWAY, _REGISTRY_PORT)
+        address = self.relay("registry", GATEWAY, _REGISTRY_PORT)
         (self.folder / "registry.address").write_text(address)
         wait_until("registry", self.registry.answers, self.folder)
 
-    def _relay(self, name: str, host: str, port: int) -> str:
+    def relay(self, name: str, host: str, port: int) -> str:
         """Have a port of the host's loopback lead to ``host:port`` in the lab; returns the address to use."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             keep = listener.fileno()

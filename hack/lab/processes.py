@@ -2,12 +2,15 @@
 
 import json
 import os
+import pwd
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from hack.lab.build import LabError
 
@@ -49,12 +52,28 @@ def start(name: str, command: Sequence[str], folder: Path, *, enter: Sequence[st
             pass_fds=() if keep < 0 else (keep,),
         )
     pid = _child(process, command[0]) if enter else process.pid
-    started = _start_time(pid)
-    if started is None:
-        raise LabError(f"{name} ended at once:\n{_tail(folder, name)}")
-    daemon = Daemon(name, pid, started, command[0])
-    _record(folder, [*(d for d in recorded(folder) if d.name != name), daemon])
-    return daemon
+    return _known(Daemon(name, pid, _start_time(pid) or 0, command[0]), folder)
+
+
+def start_as(user: str | None, name: str, command: Sequence[str], folder: Path) -> Daemon:
+    """The same under another account, which may not see ``folder``; None: under ours."""
+    log = folder / "logs" / f"{name}.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd="/",
+            **identity(user),
+        )
+    return _known(Daemon(name, process.pid, _start_time(process.pid) or 0, command[0]), folder)
+
+
+def identity(user: str | None) -> dict[str, Any]:
+    """Arguments of ``subprocess`` that make a process run as ``user`` alone, none of our groups kept."""
+    return {} if user is None else {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
 def daemon_of(folder: Path, name: str) -> Daemon:
@@ -75,6 +94,25 @@ def stop_all(folder: Path) -> None:
     """End this lab's daemons, last started first: politely, then after a while by force."""
     for daemon in reversed(recorded(folder)):
         stop(daemon)
+    for line in _outside(folder).read_text().splitlines() if _outside(folder).exists() else ():
+        shutil.rmtree(line, ignore_errors=True)
+
+
+def stop_one(folder: Path, name: str) -> None:
+    """End the daemon ``name``, and know it no more: its lab runs without it; none of that name is fine."""
+    for daemon in [d for d in recorded(folder) if d.name == name]:
+        stop(daemon)
+    _record(folder, [d for d in recorded(folder) if d.name != name])
+
+
+def note_outside(folder: Path, path: Path) -> None:
+    """``path``, which isn't in ``folder``, belongs to this lab and goes with its daemons."""
+    with _outside(folder).open("a") as file:
+        file.write(f"{path}\n")
+
+
+def _outside(folder: Path) -> Path:
+    return folder / "outside"
 
 
 def kill_all(folder: Path) -> None:
@@ -108,6 +146,14 @@ def wait_until(what: str, ready: Callable[[], bool], folder: Path, *, timeout: f
             names = [d.name for d in dead] or [what]
             raise LabError("\n".join(f"{name} is not up:\n{_tail(folder, name)}" for name in names))
         time.sleep(0.1)
+
+
+def _known(daemon: Daemon, folder: Path) -> Daemon:
+    """Record ``daemon`` by its name; LabError when it has ended already."""
+    if not daemon.started:
+        raise LabError(f"{daemon.name} ended at once:\n{_tail(folder, daemon.name)}")
+    _record(folder, [*(d for d in recorded(folder) if d.name != daemon.name), daemon])
+    return daemon
 
 
 def _child(process: "subprocess.Popen[bytes]", program: str) -> int:

@@ -19,7 +19,9 @@ FULL = app_manifest(
     egress=[
         {"name": "api", "cidr": "203.0.113.0/24", "port": 443, "dataClassification": "internal", "justification": "x"}
     ],
-    secrets=[{"name": "db", "path": "a/b", "env": "DB", "justification": "reads"}],
+    secrets=[
+        {"name": "db", "path": "a/b", "env": "DB", "field": "key", "use": "Integration", "justification": "reads"}
+    ],
     storage=[{"name": "data", "size": "1Gi", "mountPath": "/data"}],
     logging={"source": "stdout"},
     suspend=False,
@@ -40,6 +42,8 @@ OTHER: dict[str, Any] = {
     "egress.0.dataClassification": "public",
     "secrets.0.engine": "database",
     "secrets.0.classification": "restricted",
+    "secrets.0.onChange": "Restart",
+    "secrets.0.use": "Own",
     "logging.source": "file",
     "storage.0.size": "2Gi",
     "storage.0.mountPath": "/other",

@@ -31,6 +31,18 @@ def _webhook(arguments: argparse.Namespace) -> int:
     return webhook.run(arguments)
 
 
+def _vault_audit(arguments: argparse.Namespace) -> int:
+    from microapp_operator.wiring import vault_audit  # noqa: PLC0415
+
+    return vault_audit.run(arguments)
+
+
+def _vault_policy(arguments: argparse.Namespace) -> int:
+    from microapp_operator.cli import vault_policy  # noqa: PLC0415
+
+    return vault_policy.run(arguments)
+
+
 def _validate(arguments: argparse.Namespace) -> int:
     from microapp_operator.cli import validate  # noqa: PLC0415
 
@@ -53,6 +65,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "webhook": _webhook,
     "validate": _validate,
+    "vault-audit": _vault_audit,
+    "vault-policy": _vault_policy,
     "tiers": _tiers,
     "check": _check,
 }

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from microapp_operator.compliance import FALSE, MESSAGE_MAX, TRUE, UNKNOWN, judge_compliance
-from microapp_operator.decide.decision import Decision
 from microapp_operator.decide.runtime import describe_runtime
+from microapp_operator.decide.secret_view import judge_secrets
 from microapp_operator.model import Condition, MicroAppStatus
 from microapp_operator.reasons import ConditionType, Finding, Reason
 from microapp_operator.view import View, compute_steps
@@ -53,6 +53,7 @@ def compute_status(old: MicroAppStatus, view: View, now: datetime) -> MicroAppSt
             for j in judgements
         ),
         egress=tuple(d.status for d in decision.egress) if decision else (),
+        secret_store=view.secret_store,
         policy_findings=view.scan.findings if view.scan else old.policy_findings,
         steps=compute_steps(view, ready=judgements[0].status == TRUE),
     )
@@ -107,7 +108,7 @@ def _faults(view: View) -> tuple[Finding, ...]:
         found += decision.blocked
         found += [decision.isolation.leak] if decision.isolation.leak else []
         found += [decision.runtime_finding] if decision.runtime_finding else []
-        found += _secret_findings(decision)
+        found += view.secrets.faults(decision)
     if view.workload is not None and view.progress is None:
         if view.workload.quota_message:
             found.append(Finding(Reason.QUOTA_EXCEEDED, "", view.workload.quota_message))
@@ -228,33 +229,8 @@ def _policy_compliant(view: View) -> _Judgement:
     return _Judgement(ConditionType.POLICY_COMPLIANT, said.status, said.reason, said.message, generation)
 
 
-def _secret_findings(decision: Decision) -> list[Finding]:
-    if not decision.app.spec.secrets:
-        return []
-    count = len(decision.app.spec.secrets)
-    return [
-        Finding(
-            Reason.SECRET_STORE_NOT_CONFIGURED,
-            "spec.secrets",
-            f"{count} declared, but no secret store is connected.",
-        )
-    ]
-
-
-def _secrets(view: View) -> tuple[_Judgement, _Judgement]:
-    ready, current = ConditionType.SECRETS_READY, ConditionType.ROTATION_CURRENT
-    findings = _secret_findings(view.decision) if view.decision else []
-    if findings:
-        text = findings[0].text()
-        return (
-            _Judgement(ready, FALSE, findings[0].reason, text),
-            _Judgement(current, UNKNOWN, findings[0].reason, text),
-        )
-    none = "The app declares no secrets."
-    return (
-        _Judgement(ready, TRUE, Reason.NOT_REQUIRED, none),
-        _Judgement(current, TRUE, Reason.NOT_REQUIRED, none),
-    )
+def _secrets(view: View) -> tuple[_Judgement, ...]:
+    return tuple(_Judgement(*judged) for judged in judge_secrets(view.secrets, view.decision))
 
 
 def _runtime_available(view: View) -> _Judgement:

@@ -31,6 +31,11 @@ LABEL_PROFILE: Final = f"{GROUP}/profile"
 ANNOTATION_APPLIED_HASH: Final = f"{GROUP}/applied-hash"
 """SHA-256 of the manifest as rendered; says what a child was last applied from."""
 
+ANNOTATION_SKIP_CLEANUP: Final = f"{GROUP}/skip-secret-cleanup"
+"""On a MicroApp: its deletion doesn't wait for the secret store; the value says why, and is told in an Event."""
+ANNOTATION_SECRETS: Final = f"{GROUP}/secrets"
+"""On a pod template: digest of what the pods are replaced for when a secret or the agent's configuration changes."""
+
 ANNOTATION_EDITORS: Final = f"{GROUP}/editors"
 """Identities of all who edited a MicroApp since it was last approved, one a line; stamped by admission."""
 ANNOTATION_ATTESTATION: Final = f"{GROUP}/attestation"

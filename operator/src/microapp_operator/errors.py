@@ -58,3 +58,11 @@ class Gone(OperatorError):
 
 class PolicyFailure(Transient):
     """The policies gave no answer, or a bundle was refused. Never an allow."""
+
+
+class StoreDown(OperatorError):
+    """The secret store serves nobody: unreachable, sealed, or it doesn't let the operator in. All of it waits."""
+
+
+class StoreBusy(OperatorError):
+    """The secret store didn't serve this one request (429, 5xx): retried with backoff, for one app."""

@@ -149,3 +149,28 @@ class PolicyEngine(Protocol):
 
     def evaluate(self, group: str, document: Mapping[str, Any]) -> tuple[Violation, ...]:
         """What the rules of ``group`` (policy.groups) object to; PolicyFailure when there is no answer."""
+
+
+class SecretStore(Protocol):
+    """The secret store, by the paths of its API. None of them is one under which values are kept.
+
+    Errors: StoreDown (for everybody), StoreBusy (429, 5xx), Blocked (400, 403, and an engine that isn't there).
+    """
+
+    async def ping(self) -> None:
+        """Whether it serves, and lets the operator in; StoreDown when not."""
+
+    async def read(self, path: str) -> Mapping[str, Any] | None:
+        """What is at ``path``; None when nothing is."""
+
+    async def list(self, path: str) -> Sequence[str]:
+        """Names below ``path``."""
+
+    async def write(self, path: str, body: Mapping[str, Any]) -> None:
+        """Create or replace what is at ``path``."""
+
+    async def delete(self, path: str) -> None:
+        """Delete it; an absent one is fine."""
+
+    async def delete_entity(self, account_uid: str) -> None:
+        """Delete the identity of that ServiceAccount, so that no token of it works; an absent one is fine."""

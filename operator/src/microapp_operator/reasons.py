@@ -22,6 +22,7 @@ class ConditionType(StrEnum):
     POLICY_COMPLIANT = "PolicyCompliant"
     SECRETS_READY = "SecretsReady"
     ROTATION_CURRENT = "RotationCurrent"
+    VAULT_REACHABLE = "VaultReachable"
     LOG_FORWARDING = "LogForwarding"
     RUNTIME_AVAILABLE = "RuntimeAvailable"
     WORKLOAD_AVAILABLE = "WorkloadAvailable"
@@ -45,6 +46,10 @@ class Reason(StrEnum):
     PROBE_PASSED = "ProbePassed"
     AVAILABLE = "Available"
     SCALED_TO_ZERO = "ScaledToZero"
+    SECRETS_DELIVERED = "SecretsDelivered"
+    ROTATED = "Rotated"
+    ROTATION_DUE = "RotationDue"
+    REACHABLE = "Reachable"
     POLICIES_MET = "PoliciesMet"
     # work in progress
     PROGRESSING = "Progressing"
@@ -54,6 +59,7 @@ class Reason(StrEnum):
     NAMESPACE_PENDING = "NamespacePending"
     NAMESPACE_TERMINATING = "NamespaceTerminating"
     HELD = "Held"
+    CLEANUP_PENDING = "CleanupPending"
     # waiting for a person
     APPROVAL_PENDING = "ApprovalPending"
     EGRESS_APPROVAL_PENDING = "EgressApprovalPending"
@@ -68,6 +74,10 @@ class Reason(StrEnum):
     EGRESS_NOT_ALLOWED = "EgressNotAllowed"
     RESERVED_ADDRESS = "ReservedAddress"
     IMAGE_NOT_PINNED = "ImageNotPinned"
+    SECRET_PATH_NOT_ALLOWED = "SecretPathNotAllowed"  # noqa: S105 - a reason, not a secret
+    SECRET_NOT_DELIVERABLE = "SecretNotDeliverable"  # noqa: S105 - a reason, not a secret
+    LONG_LIVED_TOKEN = "LongLivedToken"  # noqa: S105 - a reason, not a secret
+    ROTATION_OVERDUE = "RotationOverdue"
     NAMESPACE_NOT_OURS = "NamespaceNotOurs"
     REJECTED_BY_API = "RejectedByAPI"
     # faults
@@ -82,6 +92,12 @@ class Reason(StrEnum):
     POLICY_VIOLATIONS = "PolicyViolations"
     POLICY_WARNINGS = "PolicyWarnings"
     LEAK_DETECTED = "LeakDetected"
+    SECRET_ENGINE_NOT_FOUND = "SecretEngineNotFound"  # noqa: S105 - a reason, not a secret
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
+    SECRET_STORE_UNREACHABLE = "SecretStoreUnreachable"  # noqa: S105 - a reason, not a secret
+    SECRET_STORE_SEALED = "SecretStoreSealed"  # noqa: S105 - a reason, not a secret
+    SECRET_STORE_DENIED = "SecretStoreDenied"  # noqa: S105 - a reason, not a secret
+    SECRET_STORE_BUSY = "SecretStoreBusy"  # noqa: S105 - a reason, not a secret
     # not proven here
     NO_PROBE = "NoProbe"
     PROBE_INCONCLUSIVE = "ProbeInconclusive"
@@ -95,6 +111,8 @@ class Reason(StrEnum):
     DRIFT_REPAIRED = "DriftRepaired"
     CHILD_DELETED = "ChildDeleted"
     APPROVAL_VOIDED = "ApprovalVoided"
+    SECRET_ROTATED = "SecretRotated"  # noqa: S105 - a reason, not a secret
+    CLEANUP_SKIPPED = "CleanupSkipped"
     NAMESPACE_CREATED = "NamespaceCreated"
     DELETED = "Deleted"
 
@@ -121,6 +139,10 @@ REMEDIES: dict[Reason, str] = {
     Reason.PROBE_PASSED: "",
     Reason.AVAILABLE: "",
     Reason.SCALED_TO_ZERO: "Raise spec.runtime.replicas to run the app.",
+    Reason.SECRETS_DELIVERED: "",
+    Reason.ROTATED: "",
+    Reason.ROTATION_DUE: "Write a new value before the date named in the message, or have the engine rotate it.",
+    Reason.REACHABLE: "",
     Reason.POLICIES_MET: "",
     Reason.PROGRESSING: "Wait; the operator is applying the change.",
     Reason.RETRYING: "Wait; the operator retries by itself. If it lasts, look at the API server.",
@@ -129,6 +151,10 @@ REMEDIES: dict[Reason, str] = {
     Reason.NAMESPACE_PENDING: "Wait; the namespace is about to be created.",
     Reason.NAMESPACE_TERMINATING: "Wait until the old namespace is gone; look for finalizers in it if it lasts.",
     Reason.HELD: "Resolve what Approved or Stalled names; until then the last accepted revision runs.",
+    Reason.CLEANUP_PENDING: (
+        "Bring Vault back; nothing else is needed. To delete the app all the same and leave role, policy and leases "
+        "behind, an admin sets annotation microapps.dev/skip-secret-cleanup to the reason why."
+    ),
     Reason.APPROVAL_PENDING: (
         "Ask reviewers to create an Approval with scope release, this fingerprint, and policyDigest and "
         "tierGeneration as in status."
@@ -154,6 +180,16 @@ REMEDIES: dict[Reason, str] = {
         "Remove the range; cluster and metadata addresses are never reachable. For another app use egress.microApp."
     ),
     Reason.IMAGE_NOT_PINNED: "Write the image as name@sha256:<digest>.",
+    Reason.SECRET_PATH_NOT_ALLOWED: (
+        "Name a path of the app's own: <app>/<rest> with engine kv, <mount>/creds/<role> or "
+        "<mount>/static-creds/<role> with engine database."
+    ),
+    Reason.SECRET_NOT_DELIVERABLE: "Change the field named in the message, or read the secret from its file.",
+    Reason.LONG_LIVED_TOKEN: (
+        "Name a Connector in connectorRef, whose credential the platform owns, or say use: Own when no third party "
+        "ever sees this secret."
+    ),
+    Reason.ROTATION_OVERDUE: "Rotate the secret named in the message: write a new value, or have the engine do it.",
     Reason.NAMESPACE_NOT_OURS: (
         "Rename the MicroApp, or have an admin remove or rename the namespace; it is never adopted."
     ),
@@ -182,6 +218,14 @@ REMEDIES: dict[Reason, str] = {
         "Have an admin look at the network plugin of the nodes named, and drain those that don't enforce policies."
     ),
     Reason.PROBE_INCONCLUSIVE: "Have an admin look at the pods in the probe's namespace and at their Events.",
+    Reason.SECRET_ENGINE_NOT_FOUND: "Have an admin enable the secrets engine in Vault, or correct the path.",
+    Reason.SECRET_NOT_FOUND: "Write the secret in Vault at the path named in the message, or correct the path.",
+    Reason.SECRET_STORE_UNREACHABLE: (
+        "Bring Vault back; running pods keep what they have, and the operator notices by itself."
+    ),
+    Reason.SECRET_STORE_SEALED: "Unseal Vault; running pods keep what they have, and the operator notices by itself.",
+    Reason.SECRET_STORE_DENIED: "Have an admin check the operator's role and policy in Vault (docs/secrets.md).",
+    Reason.SECRET_STORE_BUSY: "Wait; the operator retries by itself. If it lasts, look at Vault's quotas.",
     Reason.NO_PROBE: "Install the isolation probe to prove that the network plugin enforces the policies.",
     Reason.FORWARDER_NOT_INSTALLED: "Install the log gateway to forward the app's records.",
     Reason.NOT_SCANNED: "Wait for the first scan of what is there.",
@@ -193,6 +237,8 @@ REMEDIES: dict[Reason, str] = {
     Reason.DRIFT_REPAIRED: "Change the MicroApp instead; the operator owns its children.",
     Reason.CHILD_DELETED: "Change the MicroApp instead; the operator owns its children.",
     Reason.APPROVAL_VOIDED: "Ask for a new Approval; until then the last accepted revision runs.",
+    Reason.SECRET_ROTATED: "",
+    Reason.CLEANUP_SKIPPED: "Have an admin remove role, policy and leases of the app from Vault (docs/secrets.md).",
     Reason.NAMESPACE_CREATED: "",
     Reason.DELETED: "",
 }

@@ -2,8 +2,79 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from microapp_operator.errors import InvalidSpec
 
 Network = IPv4Network | IPv6Network
+
+_MOUNT = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+_PINNED = r"^[^@\s]+@sha256:[a-f0-9]{64}$"
+
+
+class VaultSettings(BaseModel):
+    """The secret store: where it is, how the operator and its agents get in, and where things are in it.
+
+    address: its URL. ca: PEM certificates that vouch for it; the system's when empty. vault_namespace: Vault
+    Enterprise and OpenBao; empty for the root. role, token_file: the operator's own login. audience: of all tokens.
+    networks, cluster_namespace: where pods reach it; by networks, or as pods of a namespace of this cluster.
+    agent_image: has ``vault`` and ``test``. launcher_image: has ``/launcher``; without one no secret can be exported
+    as a variable. production: patterns of ``<engine>/<path>`` that open production data, whatever a developer says;
+    each needs an Approval. resync: seconds between two looks at one app's identity.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
+
+    address: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")]
+    ca: str = ""
+    vault_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9/_-]*$")] = ""
+    role: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] = "microapp-operator"
+    token_file: Path = Path("/var/run/secrets/microapps.dev/vault/token")
+    audience: Annotated[str, Field(min_length=1, max_length=253)] = "vault"
+    auth_mount: Annotated[str, Field(pattern=_MOUNT)] = "kubernetes"
+    kv_mount: Annotated[str, Field(pattern=_MOUNT)] = "secret"
+    database_mounts: tuple[Annotated[str, Field(pattern=_MOUNT)], ...] = ("database",)
+    networks: tuple[Network, ...] = ()
+    cluster_namespace: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""
+    agent_image: Annotated[str, Field(pattern=_PINNED)]
+    launcher_image: Annotated[str, Field(pattern=_PINNED)] | None = None
+    production: tuple[str, ...] = ("database/*",)
+    resync: Annotated[float, Field(ge=1)] = 300.0
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if not self.networks and not self.cluster_namespace:
+            raise ValueError("networks or clusterNamespace must say where pods reach it, else no policy can open it")
+        return self
+
+    @property
+    def host(self) -> str:
+        """Host name or address of ``address``."""
+        return urlsplit(self.address).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """Port of ``address``."""
+        parts = urlsplit(self.address)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def read_vault_settings(path: Path) -> VaultSettings:
+    """The settings in the YAML file ``path``. InvalidSpec names the field at fault."""
+    try:
+        return VaultSettings.model_validate(yaml.safe_load(path.read_text()))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidSpec(path=str(path), message=f"can't be read: {error}.") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidSpec(path=f"{path}: {where}".rstrip(": "), message=f"{first['msg']}.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +106,7 @@ class Settings:
     lease_namespace: where the Lease is by which one of several processes leads; empty: this one always does.
     probe: how isolation is probed; None: it isn't.
     wasm_image: of this operator, by digest, to run modules where no RuntimeClass does; empty: they don't run there.
+    vault: the secret store; None when there is none.
     """
 
     reserved_networks: tuple[Network, ...] = ()
@@ -46,6 +118,7 @@ class Settings:
     scan_interval: float = 600.0
     probe: ProbeSettings | None = None
     wasm_image: str = ""
+    vault: VaultSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +139,9 @@ class Capabilities:
 
     runtime_classes: names of the RuntimeClasses that exist.
     knative: True when serving.knative.dev/v1 is served.
+    apis: which of the APIs that deliver secrets are served.
     """
 
     runtime_classes: frozenset[str] = frozenset()
     knative: bool = False
+    apis: frozenset[str] = frozenset()

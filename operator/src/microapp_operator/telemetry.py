@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, TextIO
 
 import orjson
@@ -169,6 +170,18 @@ class Metrics:
         self._watch_restarts = self._counter("watch_restarts", "Watches opened again, by cause.", "kind", "cause")
         self._leader = self._gauge("leader", "1 while this process reconciles, 0 while it stands by.")
         self._events_dropped = self._counter("events_dropped", "Kubernetes Events that were not sent.")
+        self._store_requests = self._counter(
+            "store_requests", "Requests to the secret store, by operation and code (0: no answer).", "operation", "code"
+        )
+        self._store_duration = self._histogram(
+            "store_request_duration_seconds", "How long the secret store took to answer, by operation.", "operation"
+        )
+        self._store_logins = self._counter("store_logins", "Logins to the secret store.")
+        self._store_up = self._gauge("store_up", "1 while the secret store serves the operator.")
+        self._secret_age = self._gauge(
+            "secret_age_seconds", "Time since a secret was rotated.", "namespace", "app", "secret"
+        )
+        self._secrets: dict[tuple[str, str], dict[str, str | None]] = {}
         self._drift = self._counter("drift", "Children changed behind our back and repaired.", "kind", "cause")
         self._isolation = self._gauge(
             "isolation_enforced", "1 where a fresh pod was confined when last probed, 0 where it was not.", "node"
@@ -232,6 +245,32 @@ class Metrics:
         """This process starts or ceases to reconcile."""
         self._leader.set(1 if leads else 0)
 
+    def store_requested(self, operation: str, code: int, seconds: float) -> None:
+        """The secret store answered a request with ``code``, 0 when it didn't."""
+        self._store_requests.labels(operation, str(code)).inc()
+        self._store_duration.labels(operation).observe(seconds)
+
+    def store_login(self) -> None:
+        """The operator logged in to the secret store."""
+        self._store_logins.inc()
+
+    def store_serves(self, serves: bool) -> None:
+        """The secret store serves, or it doesn't any more."""
+        self._store_up.set(1 if serves else 0)
+
+    def secrets_of(self, namespace: str, app: str, rotated: Mapping[str, str | None]) -> None:
+        """When each secret of this MicroApp was rotated (RFC 3339); None for one that is made on demand."""
+        before = self._secrets.pop((namespace, app), {})
+        for name in before.keys() - rotated.keys():
+            if before[name] is not None:
+                self._secret_age.remove(namespace, app, name)
+        for name, time in rotated.items():
+            if time is not None and before.get(name) != time:
+                gauge = self._secret_age.labels(namespace, app, name)
+                gauge.set_function(partial(_age, datetime.fromisoformat(time)))
+        if rotated:
+            self._secrets[namespace, app] = dict(rotated)
+
     def event_dropped(self, events: int = 1) -> None:
         """Kubernetes Events were given up."""
         self._events_dropped.inc(events)
@@ -266,3 +305,7 @@ class Metrics:
         before = self._apps_ready.pop((namespace, name), None)
         if before is not None:
             self._apps.labels(before).dec()
+
+
+def _age(since: datetime) -> float:
+    return (datetime.now(UTC) - since).total_seconds()

@@ -3,11 +3,12 @@
 Must not import ports, adapters or reconcile.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from microapp_operator.decide.decision import Decision
+from microapp_operator.decide.secret_view import SecretsView
 from microapp_operator.model import Stage
-from microapp_operator.model.status import NamespaceStatus, PolicyFinding, Step
+from microapp_operator.model.status import NamespaceStatus, PolicyFinding, SecretStoreStatus, Step
 from microapp_operator.reasons import Finding, Reason
 
 
@@ -48,6 +49,7 @@ class View:
     namespace: the bound namespace, None while there is none.
     guarded: the guardrails are in place. held: the last accepted revision runs, not the declared one.
     workload: None while nothing was started.
+    secret_store: the app's identity there. secrets: what is known of them.
     scan: None while this process has not scanned the app; then status says what the last one found.
     """
 
@@ -64,6 +66,8 @@ class View:
     rendered_hash: str | None = None
     children_hash: str | None = None
     suggested_tier: str | None = None
+    secret_store: SecretStoreStatus | None = None
+    secrets: SecretsView = field(default_factory=SecretsView)
     scan: Scan | None = None
 
 

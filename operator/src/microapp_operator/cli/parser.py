@@ -60,7 +60,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(run)
     _add_probe(run)
     _add_webhook(commands.add_parser("webhook", help="answer admission reviews until stopped"))
-    for command in tuple(commands.choices.values()):
+    audit = commands.add_parser("vault-audit", help="turn Vault's audit log into one event per use of a secret")
+    _add_vault_audit(audit)
+    for command in tuple(c for c in commands.choices.values() if c is not audit):
         command.add_argument("--bundle", type=Path, help="policy bundle, watched, instead of the one that ships")
         command.add_argument("--settings", type=Path, help="YAML file with the settings of the rules, watched as well")
     _add_tiers(commands.add_parser("tiers", help="apply risk tiers, but for what others changed; for an installer"))
@@ -68,6 +70,8 @@ def build_parser() -> argparse.ArgumentParser:
     for command in tuple(commands.choices.values()):
         command.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
         command.add_argument("--log-format", default="json", choices=("json", "text"))
+    policy = commands.add_parser("vault-policy", help="print the Vault policy that the operator itself needs")
+    policy.add_argument("vault", type=Path, help="the file that run --vault gets")
     _add_validate(
         commands.add_parser(
             "validate",
@@ -79,6 +83,17 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_vault_audit(audit: argparse.ArgumentParser) -> None:
+    audit.add_argument("--log", type=Path, help="the log, followed as it grows; none: standard input, to its end")
+    audit.add_argument("--state", type=Path, help="file in which to keep the place in the log between two runs")
+    audit.add_argument("--once", action="store_true", help="end where the log ends now")
+    audit.add_argument(
+        "--offline", action="store_true", help="don't ask the cluster what permits each use: justification is null"
+    )
+    audit.add_argument("--host", default="127.0.0.1", help="address of /healthz and /metrics")
+    audit.add_argument("--port", type=int, default=0, help="their port; 0 takes a free one")
+
+
 def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--host", default="127.0.0.1", help="address of /healthz, /readyz and /metrics")
     run.add_argument("--port", type=int, default=8080, help="their port; 0 takes a free one")
@@ -87,6 +102,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--watch-inactivity", type=float, default=70.0, help="seconds of silence after which a watch is resumed"
     )
+    run.add_argument("--vault", type=Path, help="YAML file that says where Vault is; none: apps get no secrets")
     run.add_argument("--watch-stale", type=float, default=150.0, help="seconds of silence after which /readyz fails")
     run.add_argument(
         "--reserved-network",

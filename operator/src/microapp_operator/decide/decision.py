@@ -9,21 +9,23 @@ from microapp_operator.decide.egress import EgressDecision, resolve_egress
 from microapp_operator.decide.isolation import UNPROBED, Isolation
 from microapp_operator.decide.limits import LimitInput, evaluate_limits
 from microapp_operator.decide.runtime import resolve_runtime
-from microapp_operator.desired.context import RenderContext, RuntimeChoice
+from microapp_operator.decide.secrets import build_context, resolve_secrets
+from microapp_operator.desired.context import RenderContext, RuntimeChoice, SecretsContext
 from microapp_operator.gates import ApprovalVerdict, GateInput, compute_fingerprint, evaluate_approvals
 from microapp_operator.model import Approval, Connector, MicroApp, RiskTier
 from microapp_operator.model.canonical import digest
 from microapp_operator.model.microapp import MicroAppSpec
 from microapp_operator.policy.settings import PolicySettings
 from microapp_operator.reasons import Finding
-from microapp_operator.settings import Capabilities, Images, Network
+from microapp_operator.settings import Capabilities, Images, Network, VaultSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the cluster holds besides the app, and what the admins set. policy_digest: of the bundle in force.
+    """What the cluster holds besides the app, and what the admins set.
 
-    isolation: what the nodes' probes say.
+    policy_digest: of the bundle in force. isolation: what the nodes' probes say. vault: the secret store, None when
+    there is none.
     """
 
     tiers: Mapping[str, RiskTier]
@@ -35,6 +37,7 @@ class Surroundings:
     policy_digest: str = ""
     images: Images = field(default_factory=Images)
     isolation: Isolation = UNPROBED
+    vault: VaultSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Decision:
 
     blocked: nothing changes until a person edits the app, its tier or a Connector.
     runtime: how to run it; None when the profile can't be honoured, with ``runtime_finding``.
+    secrets: what may be read now; None when nothing. store_configured: there is a secret store.
     accepted: the declared spec may run.
     """
 
@@ -57,6 +61,8 @@ class Decision:
     runtime_finding: Finding | None
     images: Images
     isolation: Isolation
+    secrets: SecretsContext | None = None
+    store_configured: bool = False
 
     @property
     def withheld(self) -> Finding | None:
@@ -71,7 +77,7 @@ class Decision:
     def context(self) -> RenderContext:
         """What the builders need to know."""
         targets = tuple(d.target for d in self.egress if d.target is not None)
-        return RenderContext(targets, None if self.withheld else self.runtime, self.images)
+        return RenderContext(targets, None if self.withheld else self.runtime, self.images, self.secrets)
 
     def inputs_hash(self) -> str:
         """Digest of everything the rendering depends on."""
@@ -87,28 +93,41 @@ class Decision:
                 [[t.name, *t.ports, t.protocol, *t.cidrs, *(t.peer or ())] for t in context.targets],
                 [runtime.kind, runtime.runtime_class, runtime.wasm_runner] if runtime else None,
                 self.images.gate,
+                _secrets_hash(self.secrets),
             ]
         )
+
+
+def _secrets_hash(secrets: SecretsContext | None) -> str | None:
+    """Digest of what is rendered for secrets; what permits them isn't."""
+    if secrets is None:
+        return None
+    sources = [[s.name, s.read_path, s.field, s.env, s.restart] for s in secrets.sources]
+    return digest([sources, secrets.store.model_dump(mode="json"), [list(v) for v in secrets.versions]])
 
 
 def evaluate(app: MicroApp, tier: RiskTier, around: Surroundings, now: datetime) -> Decision:
     """Decide for ``app`` in ``tier``."""
     given = LimitInput(app=app, tier=tier, connectors=around.connectors, reserved=around.reserved)
-    gate = GateInput(app, tier, around.approvals, around.settings, around.policy_digest)
+    production = around.vault.production if around.vault else ()
+    gate = GateInput(app, tier, around.approvals, around.settings, around.policy_digest, production)
     verdict = evaluate_approvals(gate, now)
+    secrets = resolve_secrets(given, verdict, around.vault, around.capabilities.apis)
     runtime = resolve_runtime(app, tier, around.capabilities, around.images)
     return Decision(
         app=app,
         tier=tier,
         fingerprint=compute_fingerprint(app),
         policy_digest=around.policy_digest,
-        blocked=evaluate_limits(given),
+        blocked=(*evaluate_limits(given), *secrets.refused),
         verdict=verdict,
         egress=resolve_egress(given, verdict),
         runtime=None if isinstance(runtime, Finding) else runtime,
         runtime_finding=runtime if isinstance(runtime, Finding) else None,
         images=around.images,
         isolation=around.isolation,
+        secrets=build_context(given, secrets, around.vault),
+        store_configured=around.vault is not None,
     )
 
 

@@ -1,6 +1,6 @@
 """What a tier allows: pure checks, each naming field, value and limit.
 
-The tuple ``CHECKS`` reads as the specification. Imports model, reasons and desired.context at most;
+The tuple ``CHECKS`` reads as the specification. Imports model, reasons, desired.context and desired.sidecars at most;
 no I/O, no clock.
 """
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from microapp_operator.constants import METADATA_RANGES
+from microapp_operator.desired.sidecars import sidecar_size
 from microapp_operator.model import Connector, EgressEndpoint, MicroApp, RiskTier, Stage
 from microapp_operator.model.quantity import format_cpu, format_memory, parse_quantity
 from microapp_operator.reasons import Finding, Reason
@@ -74,13 +75,13 @@ def _replicas(given: LimitInput) -> Iterator[Finding]:
 
 def _resources(given: LimitInput) -> Iterator[Finding]:
     runtime, tier = given.app.spec.runtime, given.tier.spec
-    pods = max(runtime.replicas, 1)
+    pods, sidecars = max(runtime.replicas, 1), sidecar_size(given.app, given.tier)
     for field, reserve, quota, show in (
-        ("cpu", tier.sidecar_reserve.cpu, tier.quota.cpu, format_cpu),
-        ("memory", tier.sidecar_reserve.memory, tier.quota.memory, format_memory),
+        ("cpu", sidecars.cpu, tier.quota.cpu, format_cpu),
+        ("memory", sidecars.memory, tier.quota.memory, format_memory),
     ):
         asked = parse_quantity(getattr(runtime.resources, field))
-        room = parse_quantity(quota) / pods - parse_quantity(reserve)
+        room = parse_quantity(quota) / pods - reserve
         if asked <= 0:
             yield Finding(
                 Reason.INVALID_SPEC,

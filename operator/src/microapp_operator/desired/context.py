@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from microapp_operator.model.common import Protocol
-from microapp_operator.settings import Images
+from microapp_operator.settings import Images, VaultSettings
 
 
 class WorkloadKind(StrEnum):
@@ -41,10 +41,62 @@ class AddressTarget:
     peer: tuple[str, str] | None = None
 
 
+class SourceKind(StrEnum):
+    """How a secret comes about."""
+
+    KV = "kv"
+    DYNAMIC = "dynamic"
+    STATIC = "static"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSource:
+    """One secret an app may read, located in the store.
+
+    mount, path: where it is; a kv path without ``data/``. kind: kv: a stored value. dynamic: a database user made
+    for this app alone, as the platform's role ``template`` says. static: a database user the engine rotates.
+    field: the only field delivered, None for all. env: variable it is exported under. restart: pods are replaced
+    when it changes. justification: what permits it.
+    """
+
+    name: str
+    kind: SourceKind
+    mount: str
+    path: str
+    template: str = ""
+    field: str | None = None
+    env: str | None = None
+    restart: bool = False
+    justification: str = ""
+
+    @property
+    def read_path(self) -> str:
+        """Where it is read through the API."""
+        return f"{self.mount}/data/{self.path}" if self.kind is SourceKind.KV else f"{self.mount}/{self.path}"
+
+    @property
+    def secret_id(self) -> str:
+        """What audit events call it."""
+        return f"vault://{self.mount}/{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsContext:
+    """The secrets an app may read now, and the store they are in.
+
+    versions: what its pods are restarted for when it changes, by name of the secret.
+    """
+
+    sources: tuple[SecretSource, ...]
+    store: VaultSettings
+    versions: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class RenderContext:
-    """Decisions: which endpoints are open, how the workload runs (None: withheld), and what runs beside it."""
+    """Decisions: which endpoints are open, how the workload runs (None: withheld), what runs beside it, its secrets."""
 
     targets: tuple[AddressTarget, ...] = ()
     runtime: RuntimeChoice | None = None
     images: Images = field(default_factory=Images)
+    secrets: SecretsContext | None = None

@@ -3,7 +3,7 @@
 Policies add up and can only open (networking.k8s.io/v1), so the denial is one object and stays when an
 opening goes. Each selects all pods of the namespace, whatever runs them (Deployment, Knative), since a pod no
 policy selects is open. Ports are those of pods: a policy is matched after the Service's address was
-translated. Imports model, constants, context and metadata only.
+translated. Imports model, constants, context, metadata and settings only.
 """
 
 import ipaddress
@@ -18,6 +18,7 @@ from microapp_operator.desired.metadata import (
     pod_selector,
 )
 from microapp_operator.model import Manifest, MicroApp
+from microapp_operator.settings import VaultSettings
 
 _EVERY_POD: Final[dict[str, Any]] = {}
 _DNS_PORT: Final = 53
@@ -34,11 +35,31 @@ def build_default_deny(app: MicroApp) -> Manifest:
     return build_child(app, "NetworkPolicy", name="default-deny", body={"spec": spec})
 
 
-def build_openings(app: MicroApp, targets: tuple[AddressTarget, ...]) -> tuple[Manifest, ...]:
-    """What opens: callers first, then names when they are needed, then each of ``targets``."""
+def build_openings(
+    app: MicroApp, targets: tuple[AddressTarget, ...], store: VaultSettings | None = None
+) -> tuple[Manifest, ...]:
+    """What opens: callers first, then names when they are needed, then each of ``targets``, and the secret store."""
     callers = (build_ingress(app),) if app.spec.ingress.from_ else ()
-    names = (build_dns(app),) if any(t.peer is not None for t in targets) else ()
-    return (*callers, *names, *(build_egress(app, t) for t in targets))
+    named = store is not None and not _is_address(store.host)
+    names = (build_dns(app),) if named or any(t.peer is not None for t in targets) else ()
+    secrets = (build_store_egress(app, store),) if store is not None else ()
+    return (*callers, *names, *(build_egress(app, t) for t in targets), *secrets)
+
+
+def build_store_egress(app: MicroApp, store: VaultSettings) -> Manifest:
+    """The policy ``allow-secret-store``: the agent's way to the store. The app has it too, and no token to use it."""
+    to = [_network(str(network)) for network in store.networks]
+    if store.cluster_namespace:
+        to.append({"namespaceSelector": {"matchLabels": {LABEL_NAMESPACE_NAME: store.cluster_namespace}}})
+    return _egress(app, name="allow-secret-store", to=to, ports=[{"protocol": "TCP", "port": store.port}])
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def build_ingress(app: MicroApp) -> Manifest:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from microapp_operator.desired.accepted import build_accepted
 from microapp_operator.desired.access import build_owner_binding
-from microapp_operator.desired.context import RenderContext, RuntimeChoice, WorkloadKind
+from microapp_operator.desired.context import RenderContext, RuntimeChoice, SecretsContext, WorkloadKind
+from microapp_operator.desired.delivery import build_delivery, deliver
 from microapp_operator.desired.disruption import build_budget, needs_budget
 from microapp_operator.desired.identity import build_account
 from microapp_operator.desired.limits import build_limits
@@ -13,10 +14,11 @@ from microapp_operator.desired.network import build_default_deny, build_openings
 from microapp_operator.desired.quota import build_quota
 from microapp_operator.desired.serverless import build_knative_service, is_stopped
 from microapp_operator.desired.service import build_service
+from microapp_operator.desired.sidecars import AGENT_MODES
 from microapp_operator.desired.storage import build_claims
 from microapp_operator.desired.workload import build_deployment
 from microapp_operator.model import Manifest, MicroApp, RiskTier
-from microapp_operator.settings import Images
+from microapp_operator.settings import VaultSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ def build_plan(app: MicroApp, tier: RiskTier, context: RenderContext) -> Plan:
     return Plan(
         namespace=build_namespace(app),
         guardrails=build_guardrails(app, tier),
-        openings=build_openings(app, context.targets),
-        workload=_workload(app, tier, context.runtime, context.images) if context.runtime is not None else (),
+        openings=build_openings(app, context.targets, _agents_store(tier, context.secrets)),
+        workload=_workload(app, tier, context, context.runtime) if context.runtime is not None else (),
     )
 
 
@@ -72,14 +74,21 @@ def build_guardrails(app: MicroApp, tier: RiskTier) -> tuple[Manifest, ...]:
     )
 
 
-def _workload(app: MicroApp, tier: RiskTier, runtime: RuntimeChoice, images: Images) -> tuple[Manifest, ...]:
-    kept = (build_accepted(app), *build_claims(app))
+def _agents_store(tier: RiskTier, secrets: SecretsContext | None) -> VaultSettings | None:
+    """The store the pods themselves have to reach; None when something else fetches their secrets."""
+    return secrets.store if secrets is not None and tier.spec.secrets.injection in AGENT_MODES else None
+
+
+def _workload(app: MicroApp, tier: RiskTier, context: RenderContext, runtime: RuntimeChoice) -> tuple[Manifest, ...]:
+    secrets = context.secrets
+    kept = (build_accepted(app), *build_claims(app), *build_delivery(app, tier, secrets))
     match runtime.kind:
         case WorkloadKind.KNATIVE_SERVICE:
             return kept if is_stopped(app) else (*kept, build_knative_service(app, runtime))
         case WorkloadKind.DEPLOYMENT:
             budget = (build_budget(app),) if needs_budget(app) else ()
-            return (*kept, build_deployment(app, tier, runtime, images), build_service(app), *budget)
+            deployment = deliver(build_deployment(app, tier, runtime, context.images), app, tier, secrets)
+            return (*kept, deployment, build_service(app), *budget)
 
 
 def _ref(manifest: Manifest) -> tuple[str, str, str, str]:

@@ -1,6 +1,6 @@
 """The Deployment of profiles container and wasm.
 
-Imports model, settings, context, gate, metadata, pod, sizes and wasm only.
+Imports model, settings, context, gate, metadata, pod, sidecars, sizes and wasm only.
 """
 
 from typing import Any, Final
@@ -9,6 +9,7 @@ from microapp_operator.desired.context import RuntimeChoice
 from microapp_operator.desired.gate import build_gate
 from microapp_operator.desired.metadata import build_child, child_labels, pod_selector
 from microapp_operator.desired.pod import build_pod_spec, replica_size
+from microapp_operator.desired.sidecars import sidecar_size
 from microapp_operator.desired.sizes import parse_size
 from microapp_operator.desired.wasm import build_module_pod
 from microapp_operator.model import Manifest, MicroApp, RiskTier
@@ -50,8 +51,8 @@ def build_strategy(app: MicroApp, tier: RiskTier) -> dict[str, Any]:
 
 
 def _has_room(app: MicroApp, tier: RiskTier, *, pods: int) -> bool:
-    quota, reserve = tier.spec.quota, tier.spec.sidecar_reserve
-    size = replica_size(app).plus(parse_size(reserve.cpu, reserve.memory))
+    quota = tier.spec.quota
+    size = replica_size(app).plus(sidecar_size(app, tier))
     return pods <= quota.pods and size.times(pods).fits(parse_size(quota.cpu, quota.memory))
 
 

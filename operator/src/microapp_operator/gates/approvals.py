@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 
 from microapp_operator.gates.counting import Count, GateInput, Voided, count_approvals, parse_time
 from microapp_operator.gates.fingerprint import (
@@ -10,7 +11,8 @@ from microapp_operator.gates.fingerprint import (
     compute_fingerprint,
     compute_secret_fingerprint,
 )
-from microapp_operator.model import Approval, ApprovalScope, EgressEndpoint, Stage
+from microapp_operator.model import Approval, ApprovalScope, EgressEndpoint, SecretRequest, Stage
+from microapp_operator.model.common import SecretEngine
 from microapp_operator.reasons import Finding, Reason
 
 _TOLD = 3
@@ -23,7 +25,7 @@ class ApprovalVerdict:
 
     required: the tier asks for something at all. reviewed: people approved the release, as the tier asks them to.
     production, endpoints, secrets: findings that keep the whole app, an endpoint, a secret waiting.
-    granted: per egress endpoint that needed one, the Approval that permits it.
+    granted, delivered: per egress endpoint and per secret that needed one, the Approval that permits it.
     voided: approvals that were given but don't hold.
     expires: when the first of the approvals counted ends, None when none does.
     """
@@ -34,6 +36,7 @@ class ApprovalVerdict:
     endpoints: tuple[Finding, ...] = ()
     secrets: tuple[Finding, ...] = ()
     granted: tuple[tuple[str, Approval], ...] = ()
+    delivered: tuple[tuple[str, Approval], ...] = ()
     voided: tuple[Voided, ...] = ()
     expires: datetime | None = None
 
@@ -59,16 +62,17 @@ def evaluate_approvals(gate: GateInput, now: datetime) -> ApprovalVerdict:
     """Judge ``gate.approvals`` at ``now`` (UTC)."""
     release = [_judge(gate, item, now) for item in _release(gate)]
     endpoints = [(e, *_judge(gate, item, now)) for e, item in _endpoints(gate)]
-    secrets = [_judge(gate, item, now) for item in _secrets(gate)]
-    counts = [c for _, c in release] + [c for _, _, c in endpoints] + [c for _, c in secrets]
+    secrets = [(s, *_judge(gate, item, now)) for s, item in _secrets(gate)]
+    counts = [c for _, c in release] + [c for _, _, c in endpoints] + [c for _, _, c in secrets]
     ends = [parse_time(a.spec.expires_at) for c in counts for a in c.used if a.spec.expires_at]
     return ApprovalVerdict(
         required=bool(counts),
         reviewed=bool(release) and all(f is None for f, _ in release),
         production=_found(f for f, _ in release),
         endpoints=_found(f for _, f, _ in endpoints),
-        secrets=_found(f for f, _ in secrets),
+        secrets=_found(f for _, f, _ in secrets),
         granted=tuple((e.name, c.used[0]) for e, f, c in endpoints if f is None),
+        delivered=tuple((s.name, c.used[0]) for s, f, c in secrets if f is None),
         voided=tuple(v for c in counts for v in c.voided),
         expires=min(ends, default=None),
     )
@@ -94,13 +98,28 @@ def _endpoints(gate: GateInput) -> Iterator[tuple[EgressEndpoint, _Item]]:
         yield endpoint, _Item(what, path, Reason.EGRESS_APPROVAL_PENDING, fingerprint, tuple(given))
 
 
-def _secrets(gate: GateInput) -> Iterator[_Item]:
+def _secrets(gate: GateInput) -> Iterator[tuple[SecretRequest, _Item]]:
     wanted = gate.tier.spec.secrets.approval_required and gate.app.spec.stage is Stage.PRODUCTION
-    for index, secret in enumerate(gate.app.spec.secrets if wanted else ()):
+    for index, secret in enumerate(gate.app.spec.secrets):
+        opens = opens_production(secret, gate.production_secrets)
+        if not wanted and not opens:
+            continue
         given = tuple(a for a in _given(gate, ApprovalScope.SECRET) if a.spec.secret == secret.name)
         fingerprint = compute_secret_fingerprint(gate.app, secret)
-        what = f"secret {secret.name} needs an approval in production"
-        yield _Item(what, f"spec.secrets[{index}]", Reason.SECRET_APPROVAL_PENDING, fingerprint, given)
+        what = f"secret {secret.name} needs an approval {'to open production data' if opens else 'in production'}"
+        yield secret, _Item(what, f"spec.secrets[{index}]", Reason.SECRET_APPROVAL_PENDING, fingerprint, given)
+
+
+def opens_production(secret: SecretRequest, patterns: Iterable[str]) -> bool:
+    """Whether the platform counts ``secret`` among production data: ``<engine>/<path>`` matches one of ``patterns``.
+
+    A database path begins with its mount, which takes the engine's place.
+    """
+    path = secret.path or ""
+    names = (
+        (f"{secret.engine}/{path}", path) if secret.engine is SecretEngine.DATABASE else (f"{secret.engine}/{path}",)
+    )
+    return bool(path) and any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
 def _given(gate: GateInput, scope: ApprovalScope) -> Iterator[Approval]:

@@ -14,7 +14,8 @@ from microapp_operator.policy.settings import PolicySettings
 class GateInput:
     """One app in one tier, and what its approvals are judged by.
 
-    approvals: those of the app's namespace. policy_digest: of the bundle in force.
+    approvals: those of the app's namespace. policy_digest: of the bundle in force. production_secrets: patterns of
+    secrets that need an approval in every tier and stage.
     """
 
     app: MicroApp
@@ -22,6 +23,7 @@ class GateInput:
     approvals: Sequence[Approval]
     settings: PolicySettings
     policy_digest: str
+    production_secrets: tuple[str, ...] = ()
 
     def own(self) -> tuple[Approval, ...]:
         """The approvals that are about this app."""

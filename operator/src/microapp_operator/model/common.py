@@ -98,6 +98,7 @@ Cidr = Annotated[
     Field(min_length=4, max_length=43, json_schema_extra=_CIDR_RULES),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
+SecretPath = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=256)]
 Duration = Annotated[str, Field(pattern=r"^([0-9]{1,6}(s|m|h))+$", max_length=20)]
 Quantity = Annotated[
     str,
@@ -121,6 +122,13 @@ class Classification(StrEnum):
     INTERNAL = "internal"
     CONFIDENTIAL = "confidential"
     RESTRICTED = "restricted"
+
+
+class SecretEngine(StrEnum):
+    """Vault secrets engine."""
+
+    KV = "kv"
+    DATABASE = "database"
 
 
 class Protocol(StrEnum):

@@ -14,9 +14,30 @@ from microapp_operator.model.common import (
     ObjectMeta,
     Port,
     Protocol,
+    SecretEngine,
+    SecretPath,
     cel,
     validations,
 )
+
+
+class ConnectorCredential(Model):
+    """Where the platform keeps the integration's credential; apps that name the Connector get it, never a copy."""
+
+    model_config = {
+        "json_schema_extra": validations(
+            cel("!self.path.contains('..')", "path must not contain ..", fieldPath=".path")
+        )
+    }
+
+    engine: Annotated[SecretEngine, Field(description="Vault secrets engine: kv or database.")] = SecretEngine.KV
+    path: Annotated[
+        SecretPath,
+        Field(
+            description="kv: path below the platform's own part of the engine. database: <mount>/creds/<role> or "
+            "<mount>/static-creds/<role>."
+        ),
+    ]
 
 
 class ConnectorSpec(Model):
@@ -58,6 +79,10 @@ class ConnectorSpec(Model):
             json_schema_extra=SET,
         ),
     ]
+    credential: Annotated[
+        ConnectorCredential | None,
+        Field(description="The credential the platform owns and rotates; none when the integration asks for none."),
+    ] = None
 
 
 class Connector(Model):

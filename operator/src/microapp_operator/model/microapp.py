@@ -14,6 +14,8 @@ from microapp_operator.model.common import (
     ObjectMeta,
     Port,
     Quantity,
+    SecretEngine,
+    SecretPath,
     Text,
     cel,
     list_map,
@@ -122,11 +124,18 @@ class Runtime(Model):
     resources: Annotated[Resources, Field(description="Size of one replica, within the tier's quota.")] = Resources()
 
 
-class SecretEngine(StrEnum):
-    """Vault secrets engine."""
+class SecretUse(StrEnum):
+    """What a long-lived secret is for."""
 
-    KV = "kv"
-    DATABASE = "database"
+    OWN = "Own"
+    INTEGRATION = "Integration"
+
+
+class OnChange(StrEnum):
+    """What becomes of running pods when a secret changes."""
+
+    RELOAD = "Reload"
+    RESTART = "Restart"
 
 
 class SecretRequest(Model):
@@ -134,16 +143,46 @@ class SecretRequest(Model):
 
     model_config = {
         "json_schema_extra": validations(
-            cel("!self.path.contains('..')", "path must not contain ..", fieldPath=".path")
+            cel("!has(self.path) || !self.path.contains('..')", "path must not contain ..", fieldPath=".path"),
+            cel("has(self.path) != has(self.connectorRef)", "exactly one of path and connectorRef must be set"),
         )
     }
 
     name: Annotated[Label, Field(description="Name of the secret in the app: the file name below /secrets.")]
     engine: Annotated[SecretEngine, Field(description="Vault secrets engine: kv or database.")] = SecretEngine.KV
     path: Annotated[
-        str,
-        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=256, description="Path in the engine."),
-    ]
+        SecretPath | None,
+        Field(
+            description="kv: <name of the app>/<rest>, below the tenant's own part of the engine. database: "
+            "<mount>/creds/<role> for a user of its own, made on demand, or <mount>/static-creds/<role>."
+        ),
+    ] = None
+    connector_ref: Annotated[
+        Label | None,
+        Field(description="Name of a Connector whose credential, owned by the platform, is delivered."),
+    ] = None
+    field: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+            max_length=64,
+            description="Deliver the value of this field alone; the whole secret as a JSON object when absent.",
+        ),
+    ] = None
+    on_change: Annotated[
+        OnChange,
+        Field(
+            description="Reload: the file changes and the app reads it again. Restart: the pods are replaced, one "
+            "after the other; always so with env."
+        ),
+    ] = OnChange.RELOAD
+    use: Annotated[
+        SecretUse | None,
+        Field(
+            description="Of a kv secret in an app that calls third parties: Own when none of them ever sees it. "
+            "Integration, or nothing said, is refused: their tokens come from a Connector."
+        ),
+    ] = None
     env: Annotated[
         str | None,
         Field(

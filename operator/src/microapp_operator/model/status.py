@@ -43,6 +43,36 @@ class EgressStatus(Model):
     expires_at: Annotated[Timestamp | None, Field(description="When that approval ends.")] = None
 
 
+class SecretStatus(Model):
+    """One secret as the store has it; never its value."""
+
+    name: Annotated[Label, Field(description="Name of the secret in spec.secrets.")]
+    state: Annotated[str, Field(pattern="^(Ready|Pending)$", max_length=8, description="Ready or Pending.")]
+    secret_id: Annotated[str, Field(max_length=512, description="Where it is, as audit events name it.")] = ""
+    justification: Annotated[
+        str, Field(max_length=320, description="What permits it: approval/<name>, or tier/<name>.")
+    ] = ""
+    rotated_at: Annotated[Timestamp | None, Field(description="When it was last rotated.")] = None
+    version: Annotated[str, Field(max_length=64, description="Which of its values it was, as the store counts.")] = ""
+    restarts: Annotated[
+        int, Field(ge=0, description="How often its pods were replaced because they could not read it anew.")
+    ] = 0
+
+
+class SecretStoreStatus(Model):
+    """The app's identity in the secret store, kept so that it can be removed."""
+
+    role: Annotated[str, Field(max_length=63, description="Its role and policy.")]
+    account_uid: Annotated[str, Field(max_length=63, description="UID of the ServiceAccount it is bound to.")]
+    applied: Annotated[
+        str, Field(max_length=64, description="Digest of role and policy as they were last brought about.")
+    ] = ""
+    secrets: Annotated[
+        tuple[SecretStatus, ...],
+        Field(max_length=16, description="One entry per secret.", json_schema_extra=list_map("name")),
+    ] = ()
+
+
 class Step(Model):
     """One of the seven onboarding steps."""
 
@@ -109,6 +139,9 @@ class MicroAppStatus(Model):
         tuple[EgressStatus, ...],
         Field(max_length=32, description="One entry per endpoint.", json_schema_extra=list_map("name")),
     ] = ()
+    secret_store: Annotated[
+        SecretStoreStatus | None, Field(description="The app's identity in the secret store; none when it has none.")
+    ] = None
     policy_findings: Annotated[
         tuple[PolicyFinding, ...],
         Field(

@@ -55,12 +55,48 @@ class TierIsolation(Model):
     ] = False
 
 
+class Injection(StrEnum):
+    """How secrets reach the pods."""
+
+    RENDERED = "Rendered"
+    VAULT_ANNOTATIONS = "VaultAnnotations"
+    OPENBAO_ANNOTATIONS = "OpenBaoAnnotations"
+    VAULT_SECRETS_OPERATOR = "VaultSecretsOperator"
+    EXTERNAL_SECRETS = "ExternalSecrets"
+
+
+class AgentSize(Model):
+    """What the agent that delivers secrets gets, in each pod of an app that has any."""
+
+    cpu: Annotated[Quantity, Field(description="CPU per pod.")] = "25m"
+    memory: Annotated[Quantity, Field(description="Memory per pod.")] = "96Mi"
+
+
 class TierSecrets(Model):
-    """What apps of the tier may read."""
+    """What apps of the tier may read, and how they get it."""
 
     approval_required: Annotated[bool, Field(description="True: in production each secret waits for an Approval.")] = (
         False
     )
+    overdue_blocks_releases: Annotated[
+        bool, Field(description="True: while the rotation of a secret is overdue, no new revision is let in.")
+    ] = False
+    injection: Annotated[
+        Injection,
+        Field(
+            description="Rendered: an agent in the pod, nothing in the cluster's store, no webhook. VaultAnnotations, "
+            "OpenBaoAnnotations: for an installed injector. VaultSecretsOperator, ExternalSecrets: for those "
+            "operators; they copy secrets into the cluster's store."
+        ),
+    ] = Injection.RENDERED
+    external_store: Annotated[
+        Label | None,
+        Field(
+            description="With injection ExternalSecrets: the ClusterSecretStore to read from (AWS, Azure, …); "
+            "a SecretStore for Vault under the app's own account when absent."
+        ),
+    ] = None
+    agent: Annotated[AgentSize, Field(description="Size of the agent, on top of sidecarReserve.")] = AgentSize()
 
 
 class ReviewerGroup(Model):

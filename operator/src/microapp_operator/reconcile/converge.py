@@ -66,7 +66,7 @@ class Converger:
         namespace = self._services.children.namespace(namespace_name(app.metadata.namespace, app.metadata.name))
         if namespace is not None and not owns_namespace(app, namespace):
             raise Blocked(build_not_ours(app, namespace.ref.name))
-        draft.effective = declared if declared.accepted else await self._accepted(app, around)
+        draft.effective = declared if self._may_run(draft, declared) else await self._accepted(app, around)
         inputs = self._inputs(draft)
         if not self._settled(app, namespace, inputs):
             namespace = await self._apply(draft, namespace, drifted=inputs == app.status.rendered_hash)
@@ -76,7 +76,20 @@ class Converger:
         pause = [(min(ends) - now + _EXPIRY_SLACK).total_seconds()] if ends else []
         if draft.workload is not None and draft.workload.reason in _UNSETTLED:
             pause.append(_LOOK_AGAIN)
+        again = self._services.secrets.attend(draft, own_children(app, self._within(namespace)))
+        pause += [again] if again is not None else []
         return min(pause, default=None)
+
+    def _may_run(self, draft: Draft, declared: Decision) -> bool:
+        """Accepted, and nothing holds back a revision that doesn't run yet."""
+        if not declared.accepted:
+            return False
+        obstacle = self._services.secrets.blocks_release(draft.app, declared)
+        draft.faults += [obstacle] if obstacle is not None else []
+        return obstacle is None
+
+    def _within(self, namespace: Observed) -> Sequence[Observed]:
+        return self._services.children.within(namespace.ref.name)
 
     def _decide(self, app: MicroApp, around: Surroundings) -> Decision:
         tier = around.tiers.get(app.spec.risk_tier)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 
 from microapp_operator.decide.decision import Decision
+from microapp_operator.decide.secret_view import SecretsView
 from microapp_operator.gates import Voided
 from microapp_operator.model import MicroApp
-from microapp_operator.model.status import NamespaceStatus
+from microapp_operator.model.status import NamespaceStatus, SecretStoreStatus
 from microapp_operator.reasons import Finding
 from microapp_operator.view import Scan, View, Workload
 
@@ -31,6 +32,8 @@ class Draft:
     rendered_hash: str | None = None
     children_hash: str | None = None
     suggested_tier: str | None = None
+    secret_store: SecretStoreStatus | None = None
+    secrets: SecretsView = field(default_factory=SecretsView)
     skipped: bool = False
     scan: Scan | None = None
 
@@ -54,6 +57,8 @@ class Draft:
             rendered_hash=self.rendered_hash,
             children_hash=self.children_hash,
             suggested_tier=self.suggested_tier,
+            secret_store=self.secret_store,
+            secrets=self.secrets,
             scan=self.scan,
         )
 
@@ -67,4 +72,6 @@ def draft_from(app: MicroApp) -> Draft:
         approved_fingerprint=status.approved_fingerprint,
         reviewed_fingerprint=status.reviewed_fingerprint,
         suggested_tier=status.suggested_tier,
+        secret_store=status.secret_store,
+        secrets=SecretsView(before=status.conditions),
     )

@@ -18,6 +18,8 @@ _TOLD = (
     ConditionType.READY,
     ConditionType.APPROVED,
     ConditionType.POLICY_COMPLIANT,
+    ConditionType.SECRETS_READY,
+    ConditionType.ROTATION_CURRENT,
     ConditionType.RUNTIME_AVAILABLE,
 )
 """Conditions whose transitions become Events; the others show through Ready."""

@@ -16,7 +16,7 @@ from microapp_operator.errors import InvalidSpec
 from microapp_operator.model import Approval, Connector, Manifest, RiskTier, parse
 from microapp_operator.policy.settings import PolicySettings
 from microapp_operator.reconcile.queue import Key
-from microapp_operator.settings import Capabilities, Images, Network
+from microapp_operator.settings import Capabilities, Images, Network, VaultSettings
 from microapp_operator.view import Scan
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,8 @@ def version_of(raw: Manifest) -> int:
 class Store:
     """Memory of the feeds. reserved: ranges no app may reach by address. settings: of the rules.
 
-    policy_digest: of the policy bundle in force. isolation: what the nodes' probes say.
+    policy_digest: of the policy bundle in force. isolation: what the nodes' probes say. vault: the secret store, None
+    when there is none.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Store:
         self.isolation: Isolation = UNPROBED
         self.settings = settings or PolicySettings()
         self.policy_digest = policy_digest
+        self.vault: VaultSettings | None = None
         self._apps: dict[Key, Manifest] = {}
         self._by_namespace: dict[str, set[Key]] = defaultdict(set)
         self._tiers: dict[str, RiskTier] = {}
@@ -165,7 +167,10 @@ class Store:
                 return [
                     k
                     for k, a in self._apps.items()
-                    if any(e.get("connectorRef") == name for e in a["spec"].get("egress", ()))
+                    if any(
+                        e.get("connectorRef") == name
+                        for e in (*a["spec"].get("egress", ()), *a["spec"].get("secrets", ()))
+                    )
                 ]
             case _:
                 key = (raw["metadata"]["namespace"], raw["spec"]["microApp"])
@@ -183,4 +188,5 @@ class Store:
             policy_digest=self.policy_digest,
             images=self._images,
             isolation=self.isolation,
+            vault=self.vault,
         )

@@ -1,4 +1,4 @@
-"""The way back: workload, then namespace, then our finalizer. Waits on the watch, never hangs a worker."""
+"""The way back: secrets, workload, namespace, our finalizer. Waits on the watch, never hangs a worker."""
 
 from collections.abc import Callable
 
@@ -29,6 +29,9 @@ class Teardown:
         name = namespace_name(app.metadata.namespace, app.metadata.name)
         if FINALIZER not in app.metadata.finalizers:
             return
+        remaining = self._services.secrets.dismantle(app)
+        if remaining is not None:
+            raise Waiting(remaining, delay=_LOOK_AGAIN)
         namespace = self._services.children.namespace(name)
         if namespace is not None and owns_namespace(app, namespace):
             draft.namespace = NamespaceStatus(name=name, uid=namespace.uid)
@@ -37,6 +40,7 @@ class Teardown:
             raise Waiting(await self._remaining(namespace), delay=_LOOK_AGAIN)
         await self._services.cluster.remove_finalizer(app_ref(app), uid=app.metadata.uid)
         self._forget(name)
+        self._services.secrets.forget(app)
         self._services.reporter.deleted(app)
 
     async def _remove(self, draft: Draft, namespace: Observed) -> None:

@@ -35,13 +35,15 @@ from microapp_operator.reconcile.prober import Prober
 from microapp_operator.reconcile.queue import WorkQueue
 from microapp_operator.reconcile.reconciler import Reconciler
 from microapp_operator.reconcile.report import Reporter
+from microapp_operator.reconcile.secrets import NO_STORE
 from microapp_operator.reconcile.services import Services
 from microapp_operator.reconcile.store import Store
 from microapp_operator.reconcile.witness import Witness
 from microapp_operator.scan.wiring import Scan, Surroundings, build_scan, listen
-from microapp_operator.settings import Images, ProbeSettings, Settings
+from microapp_operator.settings import Images, ProbeSettings, Settings, read_vault_settings
 from microapp_operator.telemetry import Metrics, configure_logging
 from microapp_operator.wiring.clock import SystemClock
+from microapp_operator.wiring.vault import Vault, connect_vault
 
 log = structlog.get_logger(__name__)
 _LAST_WORDS = 5.0
@@ -71,6 +73,7 @@ class Operator:
     scan: Scan
     election: Election | None = None
     prober: Prober | None = None
+    vault: Vault | None = None
 
     async def run(self) -> None:
         """Serve until a signal or the end of the feed: health first, then watches, then work; drain on the way out.
@@ -92,6 +95,8 @@ class Operator:
         deposed = (await asyncio.gather(start, current, return_exceptions=True))[0]
         await self.scan.stop()
         await self.engine.stop()
+        if self.vault is not None:
+            await self.vault.stop()
         if self.election is not None:
             await self.election.release()
         await self.informer.stop()
@@ -123,6 +128,8 @@ class Operator:
             await self.prober.recall()
         self.engine.start()
         self.scan.start()
+        if self.vault is not None:
+            self.vault.lane.start()
         if self.prober is None:
             await until
             return
@@ -165,10 +172,13 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
     policies = Policies(files, map(str, reserved))
     images = Images(gate=settings.probe.image if settings.probe else "", wasm_runner=settings.wasm_image)
     store = Store(reserved, policies.settings, policies.engine.digest, images)
+    store.vault = settings.vault
     queue = WorkQueue(on_latency=metrics.queued)
     metrics.track_queue(lambda: len(queue))
     reporter = Reporter(cluster, events, store, metrics)
-    services = Services(cluster, informer.cache, reporter, SystemClock(), informer.capabilities)
+    vault = connect_vault(settings.vault, queue, events, metrics) if settings.vault else None
+    secrets = vault.desk if vault else NO_STORE
+    services = Services(cluster, informer.cache, reporter, SystemClock(), informer.capabilities, secrets)
     engine = Engine(store, queue, Reconciler(store, queue, services), metrics, settings.workers)
     around = Surroundings(client, informer, policies, store, queue, SystemClock(), metrics.registry)
     scan = build_scan(around, interval=settings.scan_interval)
@@ -191,8 +201,10 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
         "feed": witness.complaint,
         "scan": scan.dead,
     }
+    if vault:
+        checks["secrets"] = vault.lane.dead_workers
     server = HealthServer(checks, metrics.registry, host=health.host, port=health.port)
-    return Operator(client, informer, events, engine, witness, metrics, server, policies, scan, election, prober)
+    return Operator(client, informer, events, engine, witness, metrics, server, policies, scan, election, prober, vault)
 
 
 def _stale_watches(informer: Informer, limit: float) -> str | None:
@@ -218,6 +230,11 @@ def _probe(arguments: argparse.Namespace) -> ProbeSettings | None:
 
 
 async def _run(arguments: argparse.Namespace, version: str) -> int:
+    try:
+        vault = read_vault_settings(arguments.vault) if arguments.vault else None
+    except OperatorError as error:
+        log.error("cannot_start", why=str(error))
+        return 1
     settings = Settings(
         reserved_networks=tuple(arguments.reserved_network),
         workers=arguments.workers,
@@ -228,6 +245,7 @@ async def _run(arguments: argparse.Namespace, version: str) -> int:
         scan_interval=arguments.scan_interval,
         probe=_probe(arguments),
         wasm_image=arguments.wasm_image,
+        vault=vault,
     )
     try:
         files = PolicyFiles(arguments.bundle, arguments.settings)

@@ -17,6 +17,7 @@ from microapp_operator.adapters.kubernetes.kinds import (
     CHILDREN,
     KNATIVE_SERVICE,
     MICRO_APP,
+    OPTIONAL,
     POLICIES,
     RUNTIME_CLASS,
     Kind,
@@ -116,12 +117,13 @@ class Informer:
         self._policies: dict[str, dict[str, Manifest]] = {k.kind: {} for k in POLICIES}
         self._classes: frozenset[str] = frozenset()
         self._knative = False
+        self._optional: frozenset[str] = frozenset()
         self._watches: dict[str, Watch] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     def capabilities(self) -> Capabilities:
         """What this cluster can do, as last seen."""
-        return Capabilities(runtime_classes=self._classes, knative=self._knative)
+        return Capabilities(runtime_classes=self._classes, knative=self._knative, apis=self._optional)
 
     def policies(self, kind: str) -> dict[str, Manifest]:
         """The RiskTiers, Connectors or Tenants as they came, by name."""
@@ -142,6 +144,7 @@ class Informer:
         self._watch(MICRO_APP, self._app_list, self._app_event)
         if self._knative:
             self._watch_knative()
+        await self._find_optional()
         await asyncio.gather(*(w.listed.wait() for w in self._watches.values()))
         self._tasks.append(asyncio.create_task(self._probe(), name="probe-apis"))
 
@@ -168,6 +171,18 @@ class Informer:
     def _watch_knative(self) -> None:
         kind = KNATIVE_SERVICE
         self._watch(kind, partial(self._child_list, kind), partial(self._child_event, kind))
+
+    async def _find_optional(self) -> bool:
+        """Watch what is served of the optional kinds; True when that is more or less than before."""
+        served = {kind: await self._served(kind) for kind in OPTIONAL}
+        for kind, here in served.items():
+            if here and kind.kind not in self._watches:
+                self._watch(kind, partial(self._child_list, kind), partial(self._child_event, kind))
+                await self._watches[kind.kind].listed.wait()
+        before = self._optional
+        whole = {k.api_version for k in OPTIONAL} - {k.api_version for k, here in served.items() if not here}
+        self._optional = frozenset(whole)
+        return self._optional != before
 
     def _child_list(self, kind: Kind, items: list[Manifest]) -> None:
         seen = set()
@@ -238,11 +253,14 @@ class Informer:
         self.on_app(item, event == "DELETED")
 
     async def _probe(self) -> None:
-        """Notice when Knative is installed or removed later: a CRD's API has no watch of its own."""
+        """Notice when Knative, or what delivers secrets, comes or goes: a CRD's API has no watch of its own."""
         while True:
             await asyncio.sleep(_PROBE_EVERY)
             try:
                 served = await self._served(KNATIVE_SERVICE)
+                if await self._find_optional():
+                    log.info("optional_apis_changed", served=sorted(self._optional))
+                    self.on_capabilities()
             except OperatorError as error:
                 log.info("api_probe_failed", why=str(error))
                 continue

@@ -55,12 +55,21 @@ CHILDREN = (
     Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", selector=""),
     Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings", selector=""),
     Kind("v1", "ServiceAccount", "serviceaccounts"),
+    Kind("v1", "ConfigMap", "configmaps"),
     Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
     Kind("apps/v1", "ControllerRevision", "controllerrevisions"),
     DEPLOYMENT,
     Kind("v1", "Service", "services"),
     Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
 )
+OPTIONAL = (
+    Kind("secrets.hashicorp.com/v1beta1", "VaultAuth", "vaultauths"),
+    Kind("secrets.hashicorp.com/v1beta1", "VaultStaticSecret", "vaultstaticsecrets"),
+    Kind("secrets.hashicorp.com/v1beta1", "VaultDynamicSecret", "vaultdynamicsecrets"),
+    Kind("external-secrets.io/v1", "SecretStore", "secretstores"),
+    Kind("external-secrets.io/v1", "ExternalSecret", "externalsecrets"),
+)
+"""Children of tiers whose secrets other operators deliver; watched where they are served."""
 JUDGED = tuple(
     Kind(version, kind, plural, selector="")
     for version, kind, plural in (
@@ -86,7 +95,10 @@ POD = Kind("v1", "Pod", "pods", selector="")
 NODE = Kind("v1", "Node", "nodes", namespaced=False, selector="")
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps", selector="")
 
-_TABLE = {(k.api_version, k.kind): k for k in (*CHILDREN, *POLICIES, KNATIVE_SERVICE, MICRO_APP, EVENT, POD, REPORT)}
+_TABLE = {
+    (k.api_version, k.kind): k
+    for k in (*CHILDREN, *OPTIONAL, *POLICIES, KNATIVE_SERVICE, MICRO_APP, EVENT, POD, REPORT)
+}
 
 
 def kind_of(ref: ObjectRef) -> Kind:

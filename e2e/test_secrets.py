@@ -1,0 +1,199 @@
+"""A real pod starts with its secret, sees a rotated one, and outlives Vault; a neighbour's token is useless."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hack.helm import CHART
+from hack.kubectl import Kubectl, KubectlError
+from hack.lab.context import Cluster
+from hack.lab.network import GATEWAY
+from hack.lab.nodelab import NodeLab
+from hack.lab.vault import LocalVault
+from hack.lab.vaultnode import PORT, push_agent, vault_beyond
+from hack.product import Product
+from hack.secrets import admit, settings_of
+from hvac import exceptions as refused
+from tests.support.eventually import eventually
+from tests.support.samples import app_manifest
+
+ADDRESS = f"https://{GATEWAY}:{PORT}"
+
+
+@pytest.fixture(scope="module")
+def vault(lab: NodeLab, cluster: Cluster, kubectl: Kubectl) -> Iterator[LocalVault]:
+    """Beyond the cluster; gone after these tests."""
+    server = vault_beyond(lab)
+    server.up(cluster, kubectl)
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def product(
+    lab: NodeLab, platform: Product, vault: LocalVault, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """The chart, told where Vault is; as it was before afterwards."""
+    values = {
+        "address": ADDRESS,
+        "ca": vault.ca.read_text(),
+        "networks": [f"{GATEWAY}/32"],
+        "agentImage": push_agent(lab),
+        "resync": 5,
+    }
+    admit(vault, settings_of(values))
+    file = tmp_path_factory.mktemp("values") / "values.json"
+    for content in (values, None):
+        file.write_text(json.dumps({"vault": content}))
+        flags = ("--reuse-values", f"--values={file}", "--wait", "--timeout=240s")
+        platform.helm("upgrade", platform.name, str(CHART), *flags)
+        platform.wait_ready()
+        if content is not None:
+            yield
+
+
+@dataclass(frozen=True)
+class App:
+    """One app of a tenant of its own, whose image has a Python."""
+
+    kubectl: Kubectl
+    vault: LocalVault
+    tenant: str
+    name: str
+
+    @property
+    def namespace(self) -> str:
+        return f"ma-{self.tenant}-{self.name}"
+
+    def put(self, **values: str) -> None:
+        path = f"{self.tenant}/{self.name}/api"
+        self.vault.client().secrets.kv.v2.create_or_update_secret(path, values, mount_point="secret")
+
+    def apply(self, image: str, **secret: Any) -> None:
+        serve = "import http.server as h; h.HTTPServer(('', 8080), h.SimpleHTTPRequestHandler).serve_forever()"
+        runtime = {"image": image, "command": ["python3", "-c", serve]}
+        secrets = [{"name": "api", "path": f"{self.name}/api", **secret}]
+        self.kubectl(
+            "apply", "-f", "-", stdin=json.dumps(app_manifest(self.name, self.tenant, runtime=runtime, secrets=secrets))
+        )
+
+    def wait_ready(self) -> None:
+        self.kubectl("wait", "--for=condition=Ready=True", f"mapp/{self.name}", "-n", self.tenant, "--timeout=120s")
+
+    def pods(self) -> list[dict[str, Any]]:
+        found = json.loads(self.kubectl("get", "pods", "-n", self.namespace, "-o", "json"))["items"]
+        return [p for p in found if "deletionTimestamp" not in p["metadata"]]
+
+    def uid(self) -> str:
+        (pod,) = self.pods()
+        return str(pod["metadata"]["uid"])
+
+    def run(self, code: str) -> str:
+        """What Python prints in the app's own container."""
+        pod = self.pods()[0]["metadata"]["name"]
+        return self.kubectl("exec", "-n", self.namespace, pod, "-c", "app", "--", "python3", "-c", code).strip()
+
+    def secret(self) -> dict[str, str]:
+        """What the app reads."""
+        found: dict[str, str] = json.loads(self.run("print(open('/secrets/api').read())"))
+        return found
+
+    def reason(self, kind: str) -> tuple[str, str]:
+        raw = json.loads(self.kubectl("get", "mapp", self.name, "-n", self.tenant, "-o", "json"))
+        return next(
+            (c["status"], c["reason"]) for c in raw.get("status", {}).get("conditions", ()) if c["type"] == kind
+        )
+
+
+@pytest.fixture
+def app(kubectl: Kubectl, vault: LocalVault, product: None) -> Iterator[App]:  # noqa: ARG001
+    tenant = f"t{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", tenant)
+    yield App(kubectl, vault, tenant, "app")
+    kubectl("delete", "mapp", "--all", "-n", tenant, "--timeout=120s")
+    kubectl("delete", "namespace", tenant, "--wait=false")
+
+
+def test_a_pod_starts_with_its_secret_and_reads_a_new_one_without_a_restart(app: App, image: str) -> None:
+    app.put(token="t0")
+    app.apply(image)
+    app.wait_ready()
+    assert app.secret() == {"token": "t0"}
+    before = app.uid()
+    app.put(token="t1")
+    eventually(app.secret, {"token": "t1"}, timeout=90)
+    assert app.uid() == before
+
+
+def test_the_app_waits_for_its_secret_and_is_never_without_it(app: App, image: str) -> None:
+    app.apply(image)
+    eventually(lambda: len(app.pods()), 1, timeout=60)
+    eventually(lambda: app.reason("SecretsReady"), ("False", "SecretNotFound"), timeout=60)
+    (pod,) = app.pods()
+    statuses = {c["name"]: c for c in pod["status"].get("containerStatuses", ())}
+    assert not statuses["app"].get("started")
+    app.put(token="late")
+    app.wait_ready()
+    assert app.secret() == {"token": "late"}
+
+
+def test_pods_that_can_not_read_again_are_replaced_once_and_in_order(app: App, image: str) -> None:
+    app.put(token="t0")
+    app.apply(image, onChange="Restart")
+    app.wait_ready()
+    before = app.uid()
+    app.put(token="t1")
+    eventually(
+        lambda: [p["metadata"]["uid"] for p in app.pods()] not in ([before], []) and len(app.pods()) == 1, timeout=120
+    )
+    app.wait_ready()
+    after = app.uid()
+    assert app.secret() == {"token": "t1"}
+    generation = app.kubectl(
+        "get", "deployment", app.name, "-n", app.namespace, "-o", "jsonpath={.metadata.generation}"
+    )
+    assert generation == "2"
+    assert app.uid() == after
+
+
+def test_running_pods_keep_their_secret_while_vault_is_sealed(app: App, image: str, vault: LocalVault) -> None:
+    app.put(token="t0")
+    app.apply(image)
+    app.wait_ready()
+    before = app.uid()
+    vault.seal()
+    try:
+        eventually(lambda: app.reason("VaultReachable"), ("False", "SecretStoreSealed"), timeout=60)
+        assert app.secret() == {"token": "t0"}
+        assert app.reason("Ready")[0] == "True"
+        assert app.uid() == before
+    finally:
+        vault.unseal()
+    eventually(lambda: app.reason("SecretsReady"), ("True", "SecretsDelivered"), timeout=60)
+    app.put(token="t1")
+    eventually(app.secret, {"token": "t1"}, timeout=120)
+    assert app.uid() == before
+
+
+def test_the_app_itself_holds_no_token_and_a_neighbours_opens_nothing(app: App, image: str) -> None:
+    """The worst case: the neighbour's own container reads what the agent has."""
+    neighbour = App(app.kubectl, app.vault, app.tenant, "neighbour")
+    for each in (app, neighbour):
+        each.put(token=f"of {each.name}")
+        each.apply(image)
+    app.wait_ready()
+    neighbour.wait_ready()
+    found = app.run("import os; print([os.path.join(d, f) for d, _, n in os.walk('/var/run/secrets') for f in n])")
+    assert found == "[]"
+    jwt = app.kubectl("create", "token", "neighbour", "-n", neighbour.namespace, "--audience=vault").strip()
+    client = app.vault.client(token="")
+    with pytest.raises(refused.Forbidden):
+        client.auth.kubernetes.login(role=app.namespace, jwt=jwt)
+    client.auth.kubernetes.login(role=neighbour.namespace, jwt=jwt)
+    with pytest.raises(refused.Forbidden):
+        client.secrets.kv.v2.read_secret_version(f"{app.tenant}/app/api", mount_point="secret")
+    with pytest.raises(KubectlError):
+        app.run("open('/secrets/api', 'w')")
