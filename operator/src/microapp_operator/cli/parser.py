@@ -115,7 +115,6 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--wasm-image",
         type=_pinned,
-        default="",
         help="image of this operator, by digest: runs modules of profile wasm in a hardened container where the "
         "cluster has no RuntimeClass for them and the tier allows it; none: they don't run there",
     )

@@ -79,6 +79,8 @@ class Sandbox:
         finally:
             deadline.cancel()
             stuck.cancel()
+            # If it has gone off, it answers and ends the process; nobody may answer beside it.
+            stuck.join()
         if output.overflowed:
             raise ModuleError(f"it wrote more than {MOST_OUTPUT} bytes")
         return bytes(output.content)

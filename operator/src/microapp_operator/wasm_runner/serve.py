@@ -194,5 +194,5 @@ def _tell(status: HTTPStatus, why: str) -> Answer:
 
 
 def report(text: str) -> None:
-    """One line to the container's log."""
+    """To the container's log."""
     print(f"microapp-wasm: {text}", file=sys.stderr, flush=True)  # noqa: T201

@@ -244,7 +244,7 @@ async def _run(arguments: argparse.Namespace, version: str) -> int:
         lease_namespace=arguments.lease_namespace,
         scan_interval=arguments.scan_interval,
         probe=_probe(arguments),
-        wasm_image=arguments.wasm_image,
+        wasm_image=arguments.wasm_image or "",
         vault=vault,
     )
     try:
