@@ -108,6 +108,10 @@ bench-secrets: go venv ## Measure what secrets cost: requests to Vault, time, ev
 bench-admission: go venv ## Measure what admission adds at the API server, beside a webhook that does nothing
 	$(PY) -m hack.bench_admission
 
+.PHONY: bench-node
+bench-node: go venv ## Measure what the product adds to the start of a pod, on real nodes
+	$(PY) -m hack.bench_node
+
 .PHONY: cover
 cover: venv ## Run the tests and show which lines they never reach
 	$(PY) -m pytest tests --cov=microapp_operator --cov-branch --cov-report=term-missing:skip-covered

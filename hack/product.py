@@ -49,10 +49,9 @@ class Product:
         return self.kubectl(*holder).partition("_")[0]
 
     def metrics(self) -> str:
-        """What the leader counts, as Prometheus reads it."""
-        return self.kubectl(
-            "get", "--raw", f"/api/v1/namespaces/{self.namespace}/pods/{self.leader()}:8080/proxy/metrics"
-        )
+        """What the leader counts, as Prometheus reads it. From inside: its policy lets pods ask, and no API server."""
+        code = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/metrics').read().decode())"
+        return self.kubectl("exec", self.leader(), "-n", self.namespace, "--", "python3", "-c", code)
 
 
 def build_values(image: str) -> dict[str, Any]:

@@ -252,9 +252,8 @@ def test_helm_knows_everything_as_its_own(manifests: list[dict[str, Any]]) -> No
 
 def test_an_image_by_digest_has_no_tag() -> None:
     digest = "sha256:" + "b" * 64
-    text = render(
-        "--set=image.repository=registry.example.com/a/b", f"--set=image.digest={digest}", "--set=image.tag=v1"
-    )
+    where = ["--set=image.repository=registry.example.com/a/b", "--set=settings.registries={registry.example.com/}"]
+    text = render(*where, f"--set=image.digest={digest}", "--set=image.tag=v1")
     assert {line.split()[-1] for line in text.splitlines() if " image: " in line} == {
         f"registry.example.com/a/b@{digest}"
     }
@@ -285,9 +284,20 @@ def test_checks_and_targets_meet_on_the_ports_the_probe_goes_by() -> None:
     assert policies["target"]["podSelector"] == {"matchLabels": {LABEL_PROBE: TARGET}}
 
 
+def test_an_image_that_the_apps_pods_may_not_run_is_refused() -> None:
+    digest = "--set=image.digest=sha256:" + "c" * 64
+    with pytest.raises(HelmError, match="is in none of"):
+        render(
+            "--set=image.repository=elsewhere.example.com/a/b",
+            digest,
+            "--set=settings.registries={registry.example.com/}",
+        )
+
+
 def test_isolation_is_probed_once_the_image_is_pinned() -> None:
+    where = ["--set=image.repository=registry.example.com/a/b", "--set=settings.registries={registry.example.com/}"]
     pinned = "--set=image.digest=sha256:" + "c" * 64
     for flags, probed in (([pinned], True), ([], False), ([pinned, "--set=isolationProbe.enabled=false"], False)):
-        text = render(*flags)
-        assert ("--probe-image=microapp-operator@sha256:" in text) == probed
+        text = render(*where, *flags)
+        assert ("--probe-image=registry.example.com/a/b@sha256:" in text) == probed
         assert ("kind: DaemonSet" in text) == probed

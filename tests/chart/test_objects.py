@@ -17,6 +17,7 @@ GOLDEN = ROOT / "tests" / "golden" / "chart"
 CASES = {"default": "microapp-system", "production": "microapp-system", "renamed": "microapp-system-eu"}
 MODULE = "github.com/prometheus-operator/prometheus-operator"
 MONITORING = ("servicemonitors", "prometheusrules")
+PROBES = "microapp-probe"
 OVERLAY = ROOT / "kustomize" / "overlays" / "production"
 
 
@@ -29,7 +30,7 @@ def ready(kubectl: Kubectl) -> None:
     crds = [f"-f{folder / f'monitoring.coreos.com_{name}.yaml'}" for name in MONITORING]
     kubectl("apply", "--server-side", *crds, "-f", str(ROOT / "crds"))
     kubectl("wait", "--for=condition=Established", *crds, "-f", str(ROOT / "crds"))
-    for namespace in set(CASES.values()):
+    for namespace in {*CASES.values(), PROBES}:  # a dry run makes none for what comes after
         kubectl("create", "namespace", namespace)
 
 

@@ -34,7 +34,10 @@ from microapp_operator.reasons import Reason
 OPERATOR, WEBHOOK = "microapp-operator", "microapp-operator-webhook"
 KNATIVE = Path(__file__).parent / "knative-services.yaml"
 RIGHTS = "operator-rbac.yaml", "webhook-rbac.yaml", "probe.yaml"
-PINNED = {"image": {"digest": "sha256:" + "c" * 64}, "isolationProbe": {"intervalSeconds": 20}}
+PINNED = {
+    "image": {"repository": "registry.example.com/platform/microapp-operator", "digest": "sha256:" + "c" * 64},
+    "isolationProbe": {"intervalSeconds": 20},
+}
 REPORT = {"leaks": [], "unreached": [], "confined_after": 0.1}
 CHILDREN = (
     "resourcequotas,limitranges,networkpolicies,serviceaccounts,rolebindings,"
@@ -56,10 +59,11 @@ ADDITIONS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def roles() -> list[dict[str, Any]]:
+def roles(folder: Path) -> list[dict[str, Any]]:
     flags = [f"--show-only=templates/{name}" for name in RIGHTS]
-    pinned = f"--set=image.digest={PINNED['image']['digest']}"
-    return objects(render(*flags, pinned, "--set=admission.stamps=policy"))
+    values = folder / "pinned.yaml"
+    values.write_text(yaml.safe_dump({**REGISTRIES, **PINNED}))
+    return objects(render(*flags, f"--values={values}", "--set=admission.stamps=policy"))
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from hack.lab.context import Cluster
 from hack.process import OperatorProcess
 from tests.support.eventually import eventually
 from tests.support.samples import app_manifest
+from tests.support.settings import settings_flag
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,8 @@ def installed(kubectl: Kubectl) -> None:
 @pytest.fixture(scope="session")
 def operator(cluster: Cluster, installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:  # noqa: ARG001
     """One operator for all tests that don't stop it."""
-    with OperatorProcess(cluster.kubeconfig, tmp_path_factory.mktemp("operator") / "operator.log") as process:
+    folder = tmp_path_factory.mktemp("operator")
+    with OperatorProcess(cluster.kubeconfig, folder / "operator.log", (settings_flag(folder),)) as process:
         yield process
 
 
@@ -68,8 +70,8 @@ class Tenant:
         return self.condition(name, kind)[:2]
 
     def settle(self, name: str = "app") -> None:
-        """Wait until the scan, which comes last, has judged the present generation: from then on nothing is written."""
-        eventually(lambda: self.condition(name, "PolicyCompliant")[0] in ("True", "False"))
+        """Wait until the scan, which comes last, has found nothing wrong: from then on nothing is written."""
+        eventually(lambda: self.condition(name, "PolicyCompliant")[0], "True")
 
     def exists(self, kind: str, name: str, namespace: str) -> bool:
         """Whether the object is there and not on its way out."""

@@ -10,6 +10,7 @@ from hack.process import OperatorProcess
 from tests.component.conftest import Tenant
 from tests.support.eventually import eventually
 from tests.support.faults import FaultProxy
+from tests.support.settings import settings_flag
 
 
 @pytest.fixture
@@ -21,7 +22,8 @@ def proxy(cluster: Cluster, installed: None, tmp_path: Path) -> Iterator[FaultPr
 @pytest.fixture
 def behind(proxy: FaultProxy, tmp_path: Path) -> Iterator[OperatorProcess]:
     """An operator that sees the API server through the proxy only, and gives silence one second."""
-    with OperatorProcess(proxy.kubeconfig, tmp_path / "operator.log", ("--watch-inactivity=1",)) as process:
+    flags = ("--watch-inactivity=1", settings_flag(tmp_path))
+    with OperatorProcess(proxy.kubeconfig, tmp_path / "operator.log", flags) as process:
         yield process
 
 

@@ -19,6 +19,7 @@ from hack.process import OperatorProcess
 from tests.component.conftest import Tenant
 from tests.support.eventually import eventually
 from tests.support.samples import IMAGE, tier_manifest
+from tests.support.settings import settings_flag
 
 GOOD = {"leaks": [], "unreached": [], "confined_after": 0.1}
 LEAK = {"leaks": ["the API server"], "unreached": [], "confined_after": None}
@@ -128,13 +129,14 @@ def test_a_restart_keeps_the_verdict_and_writes_nothing(
     ground: Ground, tenant: Tenant, cluster: Cluster, tmp_path: Path
 ) -> None:
     ground.add_target()
-    with OperatorProcess(cluster.kubeconfig, tmp_path / "one.log", flags(ground)):
+    with OperatorProcess(cluster.kubeconfig, tmp_path / "one.log", (*flags(ground), settings_flag(tmp_path))):
         tenant.apply()
         tenant.wait("app", "IsolationEnforced")
         tenant.wait("app", "Ready")
+        tenant.settle()
     before = tenant.get("mapp", "app")["metadata"]["resourceVersion"]
     probes = len(ground.seen)
-    with OperatorProcess(cluster.kubeconfig, tmp_path / "two.log", flags(ground)):
+    with OperatorProcess(cluster.kubeconfig, tmp_path / "two.log", (*flags(ground), settings_flag(tmp_path))):
         eventually(lambda: len(ground.seen) > probes + 1)
     assert tenant.get("mapp", "app")["metadata"]["resourceVersion"] == before
 

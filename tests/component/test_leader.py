@@ -13,6 +13,7 @@ from hack.process import OperatorProcess
 from tests.component.conftest import Tenant
 from tests.support.eventually import eventually
 from tests.support.frozen import frozen
+from tests.support.settings import settings_flag
 
 LEASE = ("get", "lease", "microapp-operator", "-o", "json", "-n")
 
@@ -22,7 +23,7 @@ class Pair:
 
     def __init__(self, kubectl: Kubectl, cluster: Cluster, namespace: str, folder: Path) -> None:
         self.kubectl, self.namespace = kubectl, namespace
-        flags = (f"--lease-namespace={namespace}",)
+        flags = (f"--lease-namespace={namespace}", settings_flag(folder))
         self.both = [OperatorProcess(cluster.kubeconfig, folder / f"{n}.log", flags) for n in ("one", "two")]
 
     def leaders(self) -> list[OperatorProcess]:

@@ -112,6 +112,21 @@ def test_it_is_not_used_by_mistake(arguments: tuple[str, ...]) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_the_target_answers_on_all_its_ports_and_ends_when_told_to() -> None:
+    """In a network of its own: the ports are fixed, and this machine's may be taken."""
+    script = (
+        "ip link set lo up; python=$0; $python -m microapp_operator.probe answers && exit 3; "
+        "$python -m microapp_operator.probe listen & "
+        "until $python -m microapp_operator.probe answers; do kill -0 $! || exit 4; done; "
+        "kill $!; wait $!; test $? -eq 143"
+    )
+    command = ["unshare", "--map-root-user", "--net", "sh", "-c", script, sys.executable]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(SOURCE)}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_it_loads_nothing_that_costs_time() -> None:
     """It starts in front of every app's container, on a few hundredths of a core."""
     done = run_imports()

@@ -54,17 +54,26 @@ async def scanning(kubeconfig: Path, settings: Path, apps: list[Any]) -> AsyncIt
     client = KubernetesClient(await load_configuration(str(kubeconfig), None), in_flight=8)
     policies = Policies(PolicyFiles(settings=settings))
     store = Store((), policies.settings, policies.engine.digest)
-    registry = CollectorRegistry()
-    around = Surroundings(client, Informer(client), policies, store, WorkQueue(), SystemClock(), registry)
+    queue, registry = WorkQueue(), CollectorRegistry()
+    around = Surroundings(client, Informer(client), policies, store, queue, SystemClock(), registry)
     scan = build_scan(around, interval=1000)
     for app in apps:
         store.put_app(app)
     scan.start()
+    reconciling = asyncio.create_task(reconcile(queue))
     try:
         yield scan
     finally:
         await scan.stop()
+        await queue.close()
+        await reconciling
         await client.close()
+
+
+async def reconcile(queue: WorkQueue) -> None:
+    """Nothing to do, at once."""
+    while (key := await queue.get()) is not None:
+        queue.done(key)
 
 
 async def until(check: Callable[[], object], wanted: object = True) -> None:

@@ -11,6 +11,7 @@ from hack.lab.context import Cluster
 from hack.process import OperatorProcess
 from tests.component.conftest import Tenant
 from tests.support.eventually import eventually
+from tests.support.settings import settings_flag
 
 pytestmark = pytest.mark.usefixtures("operator")
 FOREIGN_POLICY = {
@@ -357,7 +358,7 @@ def test_a_restart_writes_nothing(tenant: Tenant, cluster: Cluster, tmp_path: Pa
         tenant.apply(f"app{number}")
         tenant.wait(f"app{number}", "Ready")
         tenant.settle(f"app{number}")
-    with OperatorProcess(cluster.kubeconfig, tmp_path / "operator.log") as second:
+    with OperatorProcess(cluster.kubeconfig, tmp_path / "operator.log", (settings_flag(tmp_path),)) as second:
         eventually(lambda: second.total("microapp_operator_apps") >= 3)
         eventually(lambda: second.total("microapp_policy_scans_total", scope="all", outcome="done") >= 1)
         eventually(lambda: second.total("microapp_operator_queue_depth"), 0.0)

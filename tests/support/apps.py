@@ -9,6 +9,7 @@ from typing import Any
 
 from hack.kubectl import Kubectl
 
+from microapp_operator.constants import LABEL_APP
 from microapp_operator.desired.metadata import namespace_name
 from microapp_operator.probe import OPEN_PORT
 from microapp_operator.probe.wire import Target, write_targets
@@ -55,7 +56,8 @@ class Apps:
 
     def pods(self, name: str) -> list[dict[str, Any]]:
         """The app's pods that aren't on their way out."""
-        items = json.loads(self.kubectl("get", "pods", "-n", self.home(name), "-o", "json"))["items"]
+        label = f"{LABEL_APP}={name}"
+        items = json.loads(self.kubectl("get", "pods", "-n", self.home(name), "-l", label, "-o", "json"))["items"]
         return [item for item in items if "deletionTimestamp" not in item["metadata"]]
 
     def pod(self, name: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from microapp_operator.view import View
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PATIENCE = timedelta(minutes=3)
 GOOD, LEAKY = NodeProbe(NOW), NodeProbe(NOW, leaks=("the API server",))
-LEAK = Isolation(Reason.LEAK_DETECTED, "On node a a fresh pod reaches what it must not: the API server.")
+LEAK = Isolation(Reason.LEAK_DETECTED, "From node a a fresh pod reaches what it must not: the API server.")
 NAMES = st.tuples(st.text(max_size=40), st.text(max_size=40))
 
 

@@ -207,7 +207,7 @@ REMEDIES: dict[Reason, str] = {
         "object and rule."
     ),
     Reason.LEAK_DETECTED: (
-        "Have an admin look at the network plugin of that node, and drain the node until it enforces policies again."
+        "Have an admin look at the network plugin of the nodes named, and drain those that don't enforce policies."
     ),
     Reason.PROBE_INCONCLUSIVE: "Have an admin look at the pods in the probe's namespace and at their Events.",
     Reason.SECRET_ENGINE_NOT_FOUND: "Have an admin enable the secrets engine in Vault, or correct the path.",

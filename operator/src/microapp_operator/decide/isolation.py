@@ -52,7 +52,7 @@ def judge_nodes(probes: Mapping[str, NodeProbe | None], now: datetime, patience:
     """
     leaks = {n: p.leaks for n, p in probes.items() if p is not None and p.leaks}
     if leaks:
-        return Isolation(Reason.LEAK_DETECTED, _told("On node", leaks, "a fresh pod reaches what it must not"))
+        return Isolation(Reason.LEAK_DETECTED, _told("From node", leaks, "a fresh pod reaches what it must not"))
     open_ends = {n: (_doubt(p, now, patience),) for n, p in probes.items() if _doubt(p, now, patience)}
     if open_ends or not probes:
         message = _told("Not proven on node", open_ends, "") if open_ends else "There is no node to probe."

@@ -49,13 +49,7 @@ def build_targets(node: str, pods: tuple[TargetPod, ...], outside: tuple[tuple[s
     """
     near = sorted((p for p in pods if p.node == node), key=lambda p: p.addresses)[:1]
     far = sorted((p for p in pods if p.node != node), key=lambda p: (p.node < node, p.node, p.addresses))[:1]
-    within = [
-        target
-        for where, found in (("on this node", near), ("on another node", far))
-        for pod in found
-        for address in pod.addresses
-        for target in _of_pod(where, address)
-    ]
+    within = [target for pod in (*near, *far) for address in pod.addresses for target in _of_pod(pod.node, address)]
     return (
         *within,
         Target("the API server", f"$({API_HOST_VARIABLE})", f"$({API_PORT_VARIABLE})"),
@@ -94,9 +88,9 @@ def build_probe_pod(node: str, targets: tuple[Target, ...], settings: ProbeSetti
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def _of_pod(where: str, address: str) -> tuple[Target, ...]:
+def _of_pod(node: str, address: str) -> tuple[Target, ...]:
     family = " (IPv6)" if ":" in address else ""
-    what = f"a pod {where}{family}"
+    what = f"a pod on {node}{family}"
     return (
         Target(f"{what}, TCP, allowed", address, OPEN_PORT, "TCP", open=True),
         Target(f"{what}, UDP, allowed", address, OPEN_PORT, "UDP", open=True),

@@ -4,6 +4,7 @@ No argument parser, and each command imports its own only: it must start fast.
 """
 
 import os
+import signal
 import sys
 
 from microapp_operator.probe import (
@@ -68,4 +69,6 @@ def _check() -> int:
 
 
 if __name__ == "__main__":
+    # The first process of a container gets no signal it doesn't ask for.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main(sys.argv[1:]))
