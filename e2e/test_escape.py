@@ -47,8 +47,8 @@ ATTEMPTS: dict[str, tuple[str, set[str]]] = {
         _ATTEMPT.format(what="os.stat('/var/run/secrets/kubernetes.io/serviceaccount/token')"),
         {"ENOENT"},
     ),
-    "the file system of the node's first process": (
-        _ATTEMPT.format(what="os.stat('/proc/1/root/var/lib/kubelet')"),
+    "what the kubelet keeps": (
+        _ATTEMPT.format(what="os.stat('/var/lib/kubelet/pods')"),
         {"ENOENT", "EACCES"},
     ),
 }
