@@ -50,7 +50,7 @@ class Tenant:
 
     def wait(self, name: str, condition: str, value: str = "True") -> None:
         """Wait for a condition the way a user would."""
-        self.kubectl("wait", f"--for=condition={condition}={value}", f"mapp/{name}", "-n", self.name, "--timeout=90s")
+        self.kubectl("wait", f"--for=condition={condition}={value}", f"mapp/{name}", "-n", self.name, "--timeout=30s")
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any]:
         """One object."""

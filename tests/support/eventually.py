@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def eventually(check: Callable[[], object], wanted: object = True, *, timeout: float = 90.0) -> None:
+def eventually(check: Callable[[], object], wanted: object = True, *, timeout: float = 30.0) -> None:
     """Poll ``check`` until it gives ``wanted``; the last answer is in the failure."""
     deadline = time.monotonic() + timeout
     got = check()
