@@ -10,6 +10,8 @@ from hack.helm import CHART
 TARGET = CHART / "monitoring" / "dashboard.json"
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _WIDE, _HIGH = 8, 7
+_OF_SECRET = "resource_namespace, resource_name, secret"
+_DEADLINE = "microapp_operator_secret_rotation_deadline_timestamp_seconds"
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,73 @@ PANELS = (
         "s",
         ((_p99("microapp_operator_isolation_confined_seconds"), "p99"),),
         "How long a fresh pod reached more than it should.",
+    ),
+    Panel(
+        "Vault",
+        "reqps",
+        (
+            (_rate("microapp_operator_store_requests_total", "code"), "{{code}}"),
+            ("sum(rate(microapp_operator_store_logins_total[$__rate_interval]))", "logins"),
+            ("max(microapp_operator_store_up)", "serves"),
+        ),
+        "Requests to Vault by answer (0: none); one login an hour is right.",
+    ),
+    Panel(
+        "Vault's time to answer, p99",
+        "s",
+        ((_p99("microapp_operator_store_request_duration_seconds", "operation"), "{{operation}}"),),
+        "By operation.",
+    ),
+    Panel(
+        "Secrets closest to their rotation",
+        "s",
+        (
+            (
+                f"bottomk(10, min by ({_OF_SECRET}) ({_DEADLINE}) - time())",
+                "{{resource_namespace}}/{{resource_name}} {{secret}}, left",
+            ),
+            ("max(microapp_operator_secret_age_seconds)", "oldest"),
+        ),
+        "Below zero is overdue.",
+    ),
+    Panel(
+        "Uses of secrets",
+        "ops",
+        (
+            ("sum(rate(microapp_operator_vault_audit_lines_total[$__rate_interval]))", "lines of Vault's log"),
+            ("sum(rate(microapp_operator_vault_audit_unmatched_total[$__rate_interval]))", "permitted by nothing"),
+            ("sum(rate(microapp_operator_vault_audit_unanswered_total[$__rate_interval]))", "never answered"),
+            ("sum(rate(microapp_operator_vault_audit_malformed_total[$__rate_interval]))", "no entry of a log"),
+        ),
+        "From Vault's audit log.",
+    ),
+    Panel(
+        "What runs against the rules",
+        "short",
+        (
+            ('sum by (severity) (microapp_policy_violations{result="fail"})', "{{severity}}"),
+            ("sum(microapp_policy_not_judged)", "not judged"),
+            ("max(microapp_policy_scanned_objects)", "objects looked at"),
+        ),
+        "Found by the scan; the MicroApps' status names each.",
+    ),
+    Panel(
+        "Scans",
+        "s",
+        (
+            (_p99("microapp_policy_scan_duration_seconds", "scope"), "{{scope}}, p99"),
+            ("time() - max(microapp_policy_last_full_scan_timestamp_seconds)", "since the last full one"),
+        ),
+        "Everything is looked at every ten minutes, a namespace when something in it changes.",
+    ),
+    Panel(
+        "Scans ended",
+        "ops",
+        (
+            (_rate("microapp_policy_scans_total", "outcome"), "{{outcome}}"),
+            (_rate("microapp_policy_reports_refused_total", "pod"), "Reports refused"),
+        ),
+        "By outcome.",
     ),
     Panel(
         "Reviews",

@@ -301,4 +301,4 @@ def test_isolation_is_probed_once_the_image_is_pinned() -> None:
         text = render(*where, *flags)
         assert ("--probe-image=registry.example.com/a/b@sha256:" in text) == probed
         assert ("kind: DaemonSet" in text) == probed
-        assert ("--wasm-image=microapp-operator@sha256:" in text) == (pinned in flags)
+        assert ("--wasm-image=registry.example.com/a/b@sha256:" in text) == (pinned in flags)

@@ -11,9 +11,14 @@ import yaml
 from hack.dashboard import TARGET, build_dashboard
 from hack.helm import CHART
 from hack.install import ROOT
+from prometheus_client import CollectorRegistry
 
 from microapp_operator.admission.metrics import WebhookMetrics
+from microapp_operator.scan.board import Board
+from microapp_operator.scan.metrics import ScanMetrics
 from microapp_operator.telemetry import Metrics
+from microapp_operator.vaultlog import Transformer
+from microapp_operator.wiring.vault_audit import Tallies
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
 ALERTS = [
@@ -29,15 +34,19 @@ SCRAPED = {"namespace", "pod"}
 def series() -> dict[str, set[str]]:
     """Name of each series, as scraped, to its labels."""
     suffixes = {"counter": ["_total"], "info": ["_info"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
+    operator, audit = Metrics().registry, CollectorRegistry()
+    ScanMetrics(operator, Board())
+    audit.register(Tallies(Transformer(lambda *_: None)))
     found = {}
-    for registry in (Metrics().registry, WebhookMetrics().registry):
+    for registry in (operator, WebhookMetrics().registry, audit):
         for collector, names in registry._collector_to_names.items():
-            kind, labels = collector._type, set(collector._labelnames)
-            for suffix in suffixes[kind]:
-                name = f"{collector._name}{suffix}"
-                assert name in names, f"{name} isn't what the registry calls it"
-                extra = {"_bucket": {"le"}, "_info": INFO.get(name, set())}.get(suffix, set())
-                found[name] = labels | extra
+            for family in collector.describe():
+                labels = set(getattr(collector, "_labelnames", None) or getattr(family, "_labelnames", ()))
+                for suffix in suffixes[family.type]:
+                    name = f"{family.name}{suffix}"
+                    assert name in names, f"{name} isn't what the registry calls it"
+                    extra = {"_bucket": {"le"}, "_info": INFO.get(name, set())}.get(suffix, set())
+                    found[name] = labels | extra
     return found
 
 
@@ -102,7 +111,12 @@ def test_every_page_is_of_an_alert_and_names_alerts_that_exist() -> None:
     assert {p.stem for p in RUNBOOKS.glob("*.md")} == names
     for page in RUNBOOKS.glob("*.md"):
         assert (
-            set(re.findall(r"\bMicroApp\w*(?:Down|Leaders?|Stale|Slow|Errors|Storm|Refused)\b", page.read_text()))
+            set(
+                re.findall(
+                    r"\bMicroApp\w*(?:Down|Leaders?|Stale|Slow|Errors|Storm|Refused|Overdue|Unmatched)\b",
+                    page.read_text(),
+                )
+            )
             <= names
         )
 

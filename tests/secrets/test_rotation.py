@@ -49,7 +49,9 @@ def test_an_old_secret_is_told_a_week_ahead_then_overdue_then_well_again(
     note(store, path, 91)
     eventually(lambda: tenant.reasons("app", "RotationCurrent"), ("False", "RotationOverdue"))
     assert "secret api, last rotated on" in tenant.condition("app", "RotationCurrent")[2]
-    age = operator.total("microapp_operator_secret_age_seconds", namespace=tenant.name, app="app", secret="api")
+    age = operator.total(
+        "microapp_operator_secret_age_seconds", resource_namespace=tenant.name, resource_name="app", secret="api"
+    )
     assert age == pytest.approx(91 * 86400, abs=600)
     tenant.wait("app", "Ready")
     store.put(path, token="t1")

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, TextIO
 
@@ -178,10 +178,12 @@ class Metrics:
         )
         self._store_logins = self._counter("store_logins", "Logins to the secret store.")
         self._store_up = self._gauge("store_up", "1 while the secret store serves the operator.")
-        self._secret_age = self._gauge(
-            "secret_age_seconds", "Time since a secret was rotated.", "namespace", "app", "secret"
+        of_secret = ("resource_namespace", "resource_name", "secret")  # "namespace" is where the operator runs
+        self._secret_age = self._gauge("secret_age_seconds", "Time since a secret was rotated.", *of_secret)
+        self._secret_due = self._gauge(
+            "secret_rotation_deadline_timestamp_seconds", "By when a secret must be rotated, by its tier.", *of_secret
         )
-        self._secrets: dict[tuple[str, str], dict[str, str | None]] = {}
+        self._secrets: dict[tuple[str, str], set[str]] = {}
         self._drift = self._counter("drift", "Children changed behind our back and repaired.", "kind", "cause")
         self._isolation = self._gauge(
             "isolation_enforced", "1 where a fresh pod was confined when last probed, 0 where it was not.", "node"
@@ -258,18 +260,21 @@ class Metrics:
         """The secret store serves, or it doesn't any more."""
         self._store_up.set(1 if serves else 0)
 
-    def secrets_of(self, namespace: str, app: str, rotated: Mapping[str, str | None]) -> None:
-        """When each secret of this MicroApp was rotated (RFC 3339); None for one that is made on demand."""
-        before = self._secrets.pop((namespace, app), {})
-        for name in before.keys() - rotated.keys():
-            if before[name] is not None:
-                self._secret_age.remove(namespace, app, name)
+    def secrets_of(self, namespace: str, app: str, rotated: Mapping[str, datetime], allowed: timedelta) -> None:
+        """When each secret of this MicroApp was rotated, and how old its tier lets it become."""
+        before = self._secrets.pop((namespace, app), set())
+        for name in before - rotated.keys():
+            self._secret_age.remove(namespace, app, name)
+            self._secret_due.remove(namespace, app, name)
         for name, time in rotated.items():
-            if time is not None and before.get(name) != time:
-                gauge = self._secret_age.labels(namespace, app, name)
-                gauge.set_function(partial(_age, datetime.fromisoformat(time)))
+            self._secret_age.labels(namespace, app, name).set_function(partial(_age, time))
+            self._secret_due.labels(namespace, app, name).set((time + allowed).timestamp())
         if rotated:
-            self._secrets[namespace, app] = dict(rotated)
+            self._secrets[namespace, app] = set(rotated)
+
+    def secrets_gone(self, namespace: str, app: str) -> None:
+        """This MicroApp has no secrets any more."""
+        self.secrets_of(namespace, app, {}, timedelta())
 
     def event_dropped(self, events: int = 1) -> None:
         """Kubernetes Events were given up."""

@@ -21,6 +21,11 @@ class Rotation:
     next: datetime | None = None
 
 
+def allowed_age(tier: RiskTier) -> timedelta:
+    """How old a secret of this tier may become."""
+    return timedelta(days=tier.spec.rotation_days)
+
+
 def evaluate_rotation(secrets: tuple[SecretStatus, ...], tier: RiskTier, now: datetime) -> Rotation:
     """Judge ``secrets`` at ``now``; those without a date are made on demand and never old."""
     overdue: list[Finding] = []
@@ -30,7 +35,7 @@ def evaluate_rotation(secrets: tuple[SecretStatus, ...], tier: RiskTier, now: da
         if secret.rotated_at is None:
             continue
         rotated = parse_time(secret.rotated_at)
-        deadline = rotated + timedelta(days=tier.spec.rotation_days)
+        deadline = rotated + allowed_age(tier)
         told = f"secret {secret.name}, last rotated on {_day(rotated)}, is due by {_day(deadline)}."
         if now >= deadline:
             overdue.append(Finding(Reason.ROTATION_OVERDUE, "", told))

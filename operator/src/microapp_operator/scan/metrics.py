@@ -23,13 +23,18 @@ class Findings(Collector):
     def __init__(self, board: Board) -> None:
         self._board = board
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """``microapp_policy_violations`` and ``microapp_policy_not_judged``."""
-        violations = GaugeMetricFamily(
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """What ``collect`` gives, without a sample."""
+        yield GaugeMetricFamily(
             f"{_PREFIX}_violations",
             "What rules object to in objects that are there: fail (would be denied), warn, skip (excepted).",
             labels=_LABELS,
         )
+        yield GaugeMetricFamily(f"{_PREFIX}_not_judged", "Objects the rules gave no answer about.", labels=())
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """``microapp_policy_violations`` and ``microapp_policy_not_judged``."""
+        violations, not_judged = self.describe()
         failed = 0
         for judged in self._board.findings():
             failed += bool(judged.error)
@@ -38,7 +43,8 @@ class Findings(Collector):
             for series, count in tally.items():
                 violations.add_metric((ref.namespace, ref.kind, ref.name, *series), count)
         yield violations
-        yield GaugeMetricFamily(f"{_PREFIX}_not_judged", "Objects the rules gave no answer about.", value=failed)
+        not_judged.add_metric((), failed)
+        yield not_judged
 
 
 class ScanMetrics:

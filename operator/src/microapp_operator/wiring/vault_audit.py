@@ -8,11 +8,14 @@ import asyncio
 import os
 import signal
 import sys
-from functools import partial
+from collections.abc import Iterator
+from typing import Final
 
 import structlog
 import uvloop
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from microapp_operator.adapters.http import HealthServer, ListenError
 from microapp_operator.adapters.kubernetes.client import (
@@ -32,6 +35,7 @@ from microapp_operator.vaultlog.permits import Permits
 
 log = structlog.get_logger(__name__)
 _KIND = Kind(API_VERSION, "MicroApp", "microapps", selector="", full=True)
+_PREFIX: Final = "microapp_operator_vault_audit"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -106,14 +110,28 @@ async def _until_cancelled(watch: Watch, client: KubernetesClient) -> None:
         await client.close()
 
 
+class Tallies(Collector):
+    """What a transformer has counted, read off it whenever the metrics are."""
+
+    def __init__(self, transformer: Transformer) -> None:
+        self._transformer = transformer
+
+    def describe(self) -> Iterator[CounterMetricFamily]:
+        """What ``collect`` gives."""
+        return self.collect()
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """One counter each."""
+        for name, text in (
+            ("lines", "Lines of the audit log read."),
+            ("malformed", "Lines that are no entry of an audit log."),
+            ("unmatched", "Secrets used that nothing known permits."),
+            ("unanswered", "Requests whose response never came."),
+        ):
+            yield CounterMetricFamily(f"{_PREFIX}_{name}", text, value=getattr(self._transformer, name))
+
+
 def _registry(transformer: Transformer) -> CollectorRegistry:
     registry = CollectorRegistry()
-    for name, text in (
-        ("lines", "Lines of the audit log read."),
-        ("malformed", "Lines that are no entry of an audit log."),
-        ("unmatched", "Secrets used that nothing known permits."),
-        ("unanswered", "Requests whose response never came."),
-    ):
-        gauge = Gauge(f"microapp_operator_vault_audit_{name}", text, registry=registry)
-        gauge.set_function(partial(getattr, transformer, name))
+    registry.register(Tallies(transformer))
     return registry

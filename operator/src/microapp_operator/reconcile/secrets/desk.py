@@ -5,10 +5,11 @@ from typing import Final, Protocol
 
 from microapp_operator.constants import ANNOTATION_SKIP_CLEANUP
 from microapp_operator.decide.decision import Decision
-from microapp_operator.decide.rotation import Rotation, evaluate_rotation
+from microapp_operator.decide.rotation import Rotation, allowed_age, evaluate_rotation
 from microapp_operator.decide.secret_view import SecretsView
 from microapp_operator.desired.vault import identity_name
 from microapp_operator.gates import compute_fingerprint
+from microapp_operator.gates.counting import parse_time
 from microapp_operator.model import MicroApp, RiskTier
 from microapp_operator.model.status import SecretStatus, SecretStoreStatus
 from microapp_operator.model.tier import Injection
@@ -120,7 +121,7 @@ class Desk:
     def forget(self, app: MicroApp) -> None:
         """Nothing of the app is left."""
         self._lane.forget(_key(app))
-        self._metrics.secrets_of(*_key(app), {})
+        self._metrics.secrets_gone(*_key(app))
 
     def drifted(self, wish: Wish, what: str, fields: list[str]) -> None:
         """Tell of a role or policy that is being repaired."""
@@ -137,7 +138,7 @@ class Desk:
         draft.secrets = SecretsView(
             outage=self._lane.outage, asked=self._lane.asked, observed=True, before=draft.app.status.conditions
         )
-        self._metrics.secrets_of(*key, {})
+        self._metrics.secrets_gone(*key)
         return None
 
     def _report(self, draft: Draft, wish: Wish, record: SecretStoreStatus) -> float | None:
@@ -148,7 +149,8 @@ class Desk:
         draft.secret_store = record.model_copy(update={**applied, "secrets": entries})
         rotation = evaluate_rotation(entries, wish.tier, self._clock.now())
         draft.secrets = self._view(draft, current.states if current else None, rotation)
-        self._metrics.secrets_of(*_key(draft.app), {e.name: e.rotated_at for e in entries})
+        rotated = {e.name: parse_time(e.rotated_at) for e in entries if e.rotated_at is not None}
+        self._metrics.secrets_of(*_key(draft.app), rotated, allowed_age(wish.tier))
         self._tell(draft.app, entries, record.secrets)
         if _restarts(entries) != _restarts(record.secrets):
             return _AT_ONCE  # the pod template follows what status says
