@@ -28,6 +28,7 @@ from hack.lab.lab import CONTEXT
 from hack.lab.nodelab import NodeLab
 from hack.product import Product, installed, push_image
 from microapp_operator.desired.metadata import namespace_name
+from microapp_operator.desired.workload import build_probes
 
 TENANT, PORT = "bench", 8080
 SERVE = ["/agnhost", "netexec", f"--http-port={PORT}"]
@@ -101,10 +102,9 @@ def _app(kubectl: Kubectl, name: str, image: str) -> str:
 
 
 def _bare(kubectl: Kubectl, name: str, image: str) -> str:
-    """Apply a namespace and a Deployment with the same container and probe, and nothing of ours."""
+    """Apply a namespace and a Deployment with the same container and probes, and nothing of ours."""
     namespace = f"bare-{name}"
-    probe = {"tcpSocket": {"port": PORT}, "periodSeconds": 5, "timeoutSeconds": 2}
-    container: dict[str, Any] = {"name": "app", "image": image, "command": SERVE, "readinessProbe": probe}
+    container: dict[str, Any] = {"name": "app", "image": image, "command": SERVE, **build_probes(PORT)}
     container["resources"] = {"requests": _SMALL, "limits": _SMALL}
     labels = {"app": name}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}

@@ -36,6 +36,19 @@ def build_deployment(app: MicroApp, tier: RiskTier, runtime: RuntimeChoice, imag
     return build_child(app, "Deployment", name=meta.name, body={"spec": spec})
 
 
+def build_probes(port: int | str) -> Manifest:
+    """Probes of the app's container: asked every second until it listens, from then on every five.
+
+    Only a startup probe lets the pace differ (core/v1 Container). One that doesn't listen within ten minutes, twice
+    what the Deployment waits, is started again.
+    """
+    listens = {"tcpSocket": {"port": port}, "timeoutSeconds": 2}
+    return {
+        "startupProbe": {**listens, "periodSeconds": 1, "failureThreshold": 2 * _DEADLINE},
+        "readinessProbe": {**listens, "periodSeconds": 5},
+    }
+
+
 def build_strategy(app: MicroApp, tier: RiskTier) -> dict[str, Any]:
     """How pods are replaced: without a gap where ``tier``'s quota has room for one more, else one by one.
 
@@ -66,7 +79,7 @@ def _pod_spec(app: MicroApp, tier: RiskTier, runtime: RuntimeChoice, images: Ima
         spec["initContainers"] = [build_gate(app, tier, images.gate)]
     container = spec["containers"][0]
     container["ports"] = [{"name": PORT_NAME, "containerPort": port, "protocol": "TCP"}]
-    container["readinessProbe"] = {"tcpSocket": {"port": PORT_NAME}, "periodSeconds": 5, "timeoutSeconds": 2}
+    container.update(build_probes(PORT_NAME))
     hardened = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     spec["securityContext"] = {**hardened, **spec.get("securityContext", {})}
     if app.spec.runtime.replicas > 1:
