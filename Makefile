@@ -12,8 +12,6 @@ NODES ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 GENERATED := crds tests/golden docs/policies.md operator/src/microapp_operator/policy charts/microapp-operator kustomize/base
-# The suites of secrets are not steady on a busy machine yet: they have a target of their own until they are.
-UNFINISHED := --ignore=tests/secrets --ignore=e2e/test_secrets.py
 export LAB_DIR NODE NODES
 export PYTHONPATH := $(CURDIR)/operator/src
 
@@ -38,19 +36,15 @@ types: venv ## Check types (mypy, strict)
 
 .PHONY: test
 test: go nodes-possible lint types check-diff ## Everything CI runs; starts the clusters it needs for the run if none is up
-	$(PY) -m pytest tests e2e $(UNFINISHED)
+	$(PY) -m pytest tests e2e
 
 .PHONY: check
 check: go lint types check-diff ## Everything that needs no real node, and no root
-	$(PY) -m pytest tests $(UNFINISHED)
+	$(PY) -m pytest tests
 
 .PHONY: e2e
 e2e: go nodes-possible ## The tests on real nodes: pods run, packets are blocked
-	$(PY) -m pytest e2e $(UNFINISHED)
-
-.PHONY: secrets
-secrets: go nodes-possible ## The suites of secrets, against a real Vault and PostgreSQL; not in `test` yet
-	$(PY) -m pytest tests/secrets e2e/test_secrets.py
+	$(PY) -m pytest e2e
 
 .PHONY: demo
 demo: go venv ## See it work: a MicroApp on a local cluster

@@ -3,7 +3,7 @@
 With VAULT=1 ``up`` adds a Vault server with a PostgreSQL behind it, its root token in vault/init.json of the folder.
 With NODE=1 it has real nodes, NODES of them, and is in a folder beside that one. ``down`` ends both. ``context`` prints
 the kubeconfig and the context that tests, demo and bench would act on, ``check`` says whether this machine can run
-what ``e2e/`` needs; they start nothing. ``build`` builds what any of it needs but Vault.
+what ``e2e/`` needs; they start nothing. ``build`` builds what any of it needs.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import sys
 
 from hack.kubectl import kubectl_for
 from hack.lab.build import LabError, ensure_built, say
-from hack.lab.components import CONTROL_PLANE, KWOK, NODE, OPA
+from hack.lab.components import CONTROL_PLANE, KWOK, NODE, OPA, VAULT
 from hack.lab.context import (
     Cluster,
     cluster_from_environment,
@@ -73,7 +73,7 @@ def _check() -> int:
 
 
 def _build() -> int:
-    ensure_built(OPA, *CONTROL_PLANE, KWOK, *NODE)
+    ensure_built(OPA, *CONTROL_PLANE, KWOK, *NODE, VAULT)
     return 0
 
 
