@@ -10,9 +10,9 @@ import pytest
 from hack.helm import CHART
 from hack.kubectl import Kubectl, KubectlError
 from hack.product import Product, build_values
+from hack.samples import app_manifest
 from tests.support.apps import Apps, tenant_of
 from tests.support.eventually import eventually
-from tests.support.samples import app_manifest
 
 OPERATOR = ("-l", "app.kubernetes.io/component=operator")
 

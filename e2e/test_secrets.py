@@ -15,10 +15,10 @@ from hack.lab.nodelab import NodeLab
 from hack.lab.vault import LocalVault
 from hack.lab.vaultnode import PORT, push_agent, vault_beyond
 from hack.product import Product
+from hack.samples import app_manifest
 from hack.secrets import admit, settings_of
 from hvac import exceptions as refused
 from tests.support.eventually import eventually
-from tests.support.samples import app_manifest
 
 ADDRESS = f"https://{GATEWAY}:{PORT}"
 

@@ -22,6 +22,7 @@ from hack.lab.context import Cluster
 from hack.lab.hollow import HollowLab
 from hack.lab.lab import CONTEXT
 from hack.process import OperatorProcess
+from hack.samples import IMAGE, app_manifest
 from microapp_operator.adapters.kubernetes.client import MERGE, Call, KubernetesClient, load_configuration
 from microapp_operator.adapters.kubernetes.cluster import KubernetesCluster
 from microapp_operator.adapters.kubernetes.kinds import MICRO_APP
@@ -33,22 +34,8 @@ from microapp_operator.model import Manifest, MicroApp, RiskTier, parse
 WORKERS, IN_FLIGHT = 16, 32
 _POLL = 0.25
 """Seconds between two looks at /metrics, which cost the operator a few milliseconds each."""
-IMAGE = "registry.example.com/bench/app@sha256:" + "b" * 64
-
-
-def app_manifest(tenant: str, name: str) -> Manifest:
-    """A MicroApp of tier low that runs no pod."""
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "MicroApp",
-        "metadata": {"name": name, "namespace": tenant},
-        "spec": {
-            "owner": {"team": "bench", "contact": "bench@example.com"},
-            "riskTier": "low",
-            "dataClassification": "internal",
-            "runtime": {"image": IMAGE, "replicas": 0},
-        },
-    }
+_IDLE = {"replicas": 0}
+"""Runs no pod."""
 
 
 async def each(items: list[Any], work: Callable[[Any], Awaitable[object]], workers: int) -> None:
@@ -152,14 +139,16 @@ class Bench:
         return int(self.operator.total("microapp_operator_apps", ready="True"))
 
     async def _post(self, tenant: str, name: str) -> None:
-        await self.client.write(Call("POST", MICRO_APP.collection(tenant), "bench", (), app_manifest(tenant, name)))
+        await self.client.write(
+            Call("POST", MICRO_APP.collection(tenant), "bench", (), app_manifest(name, tenant, runtime=_IDLE))
+        )
 
     async def _tier(self) -> RiskTier:
         raw = await self.client.read(Call("GET", f"/apis/{API_VERSION}/risktiers/low", "bench"))
         return parse(RiskTier, raw)
 
     def _plan(self, tenant: str, name: str, tier: RiskTier) -> Plan:
-        raw = app_manifest(tenant, name)
+        raw = app_manifest(name, tenant, runtime=_IDLE)
         raw["metadata"]["uid"] = "00000000-0000-4000-8000-000000000000"
         context = RenderContext((), RuntimeChoice(WorkloadKind.DEPLOYMENT))
         return build_plan(parse(MicroApp, raw), tier, context)

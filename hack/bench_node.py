@@ -27,6 +27,7 @@ from hack.lab.context import Cluster
 from hack.lab.lab import CONTEXT
 from hack.lab.nodelab import NodeLab
 from hack.product import Product, installed, push_image
+from hack.samples import app_manifest
 from microapp_operator.desired.metadata import namespace_name
 from microapp_operator.desired.workload import build_probes
 
@@ -89,14 +90,8 @@ def _lab() -> Iterator[NodeLab]:
 
 def _app(kubectl: Kubectl, name: str, image: str) -> str:
     """Apply a MicroApp; returns the namespace its pod will be in."""
-    spec = {
-        "owner": {"team": "bench", "contact": "bench@example.com"},
-        "riskTier": "low",
-        "dataClassification": "internal",
-        "runtime": {"image": image, "command": SERVE, "port": PORT, "resources": _SMALL},
-    }
-    metadata = {"name": name, "namespace": TENANT}
-    manifest = {"apiVersion": "microapps.dev/v1alpha1", "kind": "MicroApp", "metadata": metadata, "spec": spec}
+    runtime = {"image": image, "command": SERVE, "port": PORT, "resources": _SMALL}
+    manifest = app_manifest(name, TENANT, runtime=runtime)
     kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
     return namespace_name(TENANT, name)
 

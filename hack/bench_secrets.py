@@ -23,6 +23,7 @@ from hack.lab.context import Cluster
 from hack.lab.hollow import HollowLab
 from hack.lab.lab import CONTEXT
 from hack.lab.vault import LocalVault
+from hack.samples import app_manifest
 from hack.secrets import connect
 from microapp_operator.adapters.vault import VaultStore
 from microapp_operator.desired.context import SecretSource, SourceKind
@@ -35,7 +36,6 @@ from microapp_operator.settings import VaultSettings, read_vault_settings
 from microapp_operator.wiring.clock import SystemClock
 
 _LOG = Path(__file__).parent.parent / "tests" / "golden" / "vaultlog" / "audit.log"
-_IMAGE = "registry.example.com/bench/app@sha256:" + "b" * 64
 _TICK = 0.002
 
 
@@ -135,18 +135,9 @@ class Bench:
 
 
 def _wish(settings: VaultSettings, name: str) -> Wish:
-    app = parse(
-        MicroApp,
-        {
-            "metadata": {"name": name, "namespace": "bench", "uid": f"uid-{name}", "generation": 1},
-            "spec": {
-                "owner": {"team": "bench", "contact": "bench@example.com"},
-                "riskTier": "low",
-                "dataClassification": "internal",
-                "runtime": {"image": _IMAGE},
-            },
-        },
-    )
+    raw = app_manifest(name, "bench")
+    raw["metadata"] |= {"uid": f"uid-{name}", "generation": 1}
+    app = parse(MicroApp, raw)
     source = SecretSource("api", SourceKind.KV, settings.kv_mount, f"bench/{name}/api")
     wish = Wish(app, _tier(), (source,), settings, "uid")
     return Wish(app, _tier(), (source,), settings, "uid", applied=wish.digest())

@@ -7,6 +7,7 @@ from typing import Any
 
 from hack.kubectl import Kubectl, KubectlError
 from hack.lab.build import LabError
+from hack.samples import app_manifest
 
 ROOT = Path(__file__).parent.parent
 APPROVALS = ROOT / "charts" / "microapp-operator" / "admission" / "approvals.yaml"
@@ -23,17 +24,7 @@ def install(kubectl: Kubectl) -> None:
 
 def _until_in_force(kubectl: Kubectl) -> None:
     """The API server takes admission policies up some moments after they were made: ask until they answer."""
-    probe = {
-        "apiVersion": "microapps.dev/v1alpha1",
-        "kind": "MicroApp",
-        "metadata": {"name": "probe", "namespace": "default"},
-        "spec": {
-            "owner": {"team": "probe", "contact": "probe@example.com"},
-            "riskTier": "low",
-            "dataClassification": "public",
-            "runtime": {"image": "registry.example.com/probe"},
-        },
-    }
+    probe = app_manifest("probe", "default")
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if _stamps(kubectl, probe) and _refuses_machines(kubectl):

@@ -20,10 +20,10 @@ from hack.kubectl import Kubectl, KubectlError
 from hack.lab.context import Cluster
 from hack.lab.hollow import HollowLab
 from hack.process import OperatorProcess
+from hack.samples import app_manifest
 from tests.component.conftest import Tenant
 from tests.support.eventually import eventually
 from tests.support.release import Release
-from tests.support.samples import app_manifest
 
 CONFIGURATION = "validatingwebhookconfigurations"
 BUNDLES = "{range .webhooks[*]}{.clientConfig.caBundle},{end} {.metadata.annotations.seen}{'\\n'}"

@@ -18,13 +18,13 @@ from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
 from hack.lab.hollow import HollowLab
 from hack.process import OperatorProcess
+from hack.samples import app_manifest
 from tests.component.conftest import Tenant
 from tests.support.api import Account, Api
 from tests.support.eventually import eventually
 from tests.support.faults import FaultProxy
 from tests.support.release import REGISTRIES, Release, live
 from tests.support.rights import Permission, asked, expand, granted
-from tests.support.samples import app_manifest
 
 from microapp_operator.adapters.kubernetes import events
 from microapp_operator.adapters.kubernetes.client import KubernetesClient, load_configuration

@@ -12,9 +12,10 @@ from hack.install import install
 from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
 from hack.process import OperatorProcess
+from hack.samples import app_manifest
 from tests.support.eventually import eventually
-from tests.support.samples import app_manifest
 from tests.support.settings import settings_flag
+from tests.support.tls import Webhook
 
 
 @pytest.fixture(scope="session")
@@ -86,3 +87,18 @@ def tenant(kubectl: Kubectl, installed: None) -> Iterator[Tenant]:  # noqa: ARG0
     kubectl("create", "namespace", name)
     yield Tenant(name, kubectl)
     kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def unregistered(tenant: Tenant) -> Iterator[Webhook]:
+    """A webhook of its own that the API server isn't told of."""
+    webhook = Webhook(tenant.kubectl, tenant.name)
+    yield webhook
+    webhook.delete()
+
+
+@pytest.fixture
+def webhook(unregistered: Webhook) -> Webhook:
+    """A webhook of its own."""
+    unregistered.create()
+    return unregistered

@@ -10,9 +10,9 @@ import pytest
 from hack import admission
 from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
+from hack.samples import IMAGE, app_manifest
 from tests.support.api import Account, Api
 from tests.support.guarded import EMERGENCY, World, guarded, rules
-from tests.support.samples import IMAGE, app_manifest
 
 GITOPS = "system:serviceaccount:argocd:argocd-application-controller"
 SETTINGS = {"registries": ["registry.example.com/"], "gitops": [GITOPS]}

@@ -14,9 +14,9 @@ from hack import admission
 from hack import approve as approving
 from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
+from hack.samples import IMAGE
 from tests.support.eventually import eventually
 from tests.support.guarded import World, guarded, rules
-from tests.support.samples import IMAGE
 
 from microapp_operator.gates import compute_exception_fingerprint
 from microapp_operator.model.approval import PolicyException

@@ -16,9 +16,10 @@ import pytest
 from hack.kubectl import Kubectl, KubectlError
 from hack.lab.context import Cluster, kubectl_binary
 from hack.process import OperatorProcess
+from hack.samples import IMAGE
 from tests.component.conftest import Tenant
 from tests.support.eventually import eventually
-from tests.support.samples import IMAGE, tier_manifest
+from tests.support.samples import tier_manifest
 from tests.support.settings import settings_flag
 
 GOOD = {"leaks": [], "unreached": [], "confined_after": 0.1}

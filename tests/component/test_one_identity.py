@@ -13,10 +13,11 @@ import pytest
 from hack.approve import REVIEWERS
 from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
+from hack.samples import app_manifest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.api import Account, Api
-from tests.support.samples import POLICY, app_manifest
+from tests.support.samples import POLICY
 
 from microapp_operator.constants import ANNOTATION_EDITORS
 from microapp_operator.gates import ApprovalVerdict, GateInput, compute_fingerprint, evaluate_approvals

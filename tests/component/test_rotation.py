@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,6 @@ import pytest
 from aiohttp import web
 from cryptography import x509
 from hack.lab.context import Cluster
-from tests.component.conftest import Tenant
 from tests.support.tls import Connection, MovedClock, Webhook, echoing, served, trusts
 
 from microapp_operator.adapters.kubernetes.client import Call, KubernetesClient, load_configuration
@@ -24,19 +23,6 @@ CA_DUE = CA_LIFE * 2 / 3
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 LAG = timedelta(minutes=30)
 """How far behind a client's view of the webhook configuration is; less than OVERLAP."""
-
-
-@pytest.fixture
-def unregistered(tenant: Tenant) -> Iterator[Webhook]:
-    webhook = Webhook(tenant.kubectl, tenant.name)
-    yield webhook
-    webhook.delete()
-
-
-@pytest.fixture
-def webhook(unregistered: Webhook) -> Webhook:
-    unregistered.create()
-    return unregistered
 
 
 @pytest.fixture

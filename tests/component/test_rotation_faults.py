@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from hack.lab.context import Cluster
-from tests.component.conftest import Tenant
 from tests.support.faults import FaultProxy
 from tests.support.tls import MovedClock, Webhook, served, trusts
 
@@ -19,19 +18,6 @@ from microapp_operator.model.common import Manifest
 
 NOW = datetime.now(UTC)
 CA_DUE, LEAF_DUE = CA_LIFE * 2 / 3 + timedelta(hours=1), LEAF_LIFE * 2 / 3 + timedelta(hours=1)
-
-
-@pytest.fixture
-def unregistered(tenant: Tenant) -> Iterator[Webhook]:
-    webhook = Webhook(tenant.kubectl, tenant.name)
-    yield webhook
-    webhook.delete()
-
-
-@pytest.fixture
-def webhook(unregistered: Webhook) -> Webhook:
-    unregistered.create()
-    return unregistered
 
 
 @pytest.fixture

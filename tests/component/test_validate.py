@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.support.samples import app_manifest
+from hack.samples import app_manifest
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = "registries: [registry.example.com/]"

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from hack.samples import IMAGE
 from hypothesis import strategies as st
-from tests.support.samples import IMAGE, make_tier
+from tests.support.samples import make_tier
 
 from microapp_operator.constants import ANNOTATION_APPLIED_HASH, LABEL_APP, LABEL_MANAGED_BY, LABEL_TENANT
 from microapp_operator.desired.context import AddressTarget, RenderContext, RuntimeChoice, WorkloadKind

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from hack.kubectl import Kubectl
+from hack.samples import app_manifest
 
 from microapp_operator.constants import LABEL_APP
 from microapp_operator.desired.metadata import namespace_name
 from microapp_operator.probe import OPEN_PORT
 from microapp_operator.probe.wire import Target, write_targets
-from tests.support.samples import app_manifest
 
 LISTEN = ["python3", "-m", "microapp_operator.probe", "listen"]
 _LOOK = (

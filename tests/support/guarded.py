@@ -14,8 +14,7 @@ from hack import admission
 from hack.kubectl import Kubectl, KubectlError
 from hack.lab.context import Cluster
 from hack.process import OperatorProcess
-
-from tests.support.samples import app_manifest
+from hack.samples import app_manifest
 
 EMERGENCY = "system:masters"
 

@@ -2,33 +2,14 @@
 
 from typing import Any
 
+from hack.samples import app_manifest
+
 from microapp_operator.model import Approval, Connector, MicroApp, RiskTier, parse
-
-DIGEST = "sha256:" + "a" * 64
-IMAGE = f"registry.example.com/finance/expense-helper@{DIGEST}"
-
 
 EDITOR = "developer@example.com"
 """Who wrote the sample."""
 POLICY = "d" * 64
 """Digest of the policy bundle that approvals name."""
-
-
-def app_manifest(name: str = "expenses", namespace: str = "finance", **spec: Any) -> dict[str, Any]:
-    """A MicroApp as a developer writes it; ``spec`` replaces top-level fields of the spec."""
-    runtime = {"image": IMAGE, **spec.pop("runtime", {})}
-    return {
-        "apiVersion": "microapps.dev/v1alpha1",
-        "kind": "MicroApp",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "owner": {"team": "finance-ops", "contact": "finance-ops@example.com"},
-            "riskTier": "low",
-            "dataClassification": "internal",
-            "runtime": runtime,
-            **spec,
-        },
-    }
 
 
 def make_app(name: str = "expenses", namespace: str = "finance", *, generation: int = 1, **spec: Any) -> MicroApp:

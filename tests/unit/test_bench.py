@@ -5,8 +5,9 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from hack.samples import app_manifest
 from tests.support.offline import NOW, judge_files
-from tests.support.samples import app_manifest, make_connector, tier_manifest
+from tests.support.samples import make_connector, tier_manifest
 
 from microapp_operator.adapters.rego import RegoEngine, packaged_bundle
 from microapp_operator.admission.facts import Rulebook, build_approval_facts

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.support.samples import app_manifest, make_app
+from hack.samples import app_manifest
+from tests.support.samples import make_app
 
 from microapp_operator.gates import compute_fingerprint
 from microapp_operator.model import MicroApp, parse

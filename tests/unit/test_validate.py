@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from tests.support.samples import app_manifest
+from hack.samples import app_manifest
 
 from microapp_operator.__main__ import main
 

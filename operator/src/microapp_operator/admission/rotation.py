@@ -128,14 +128,11 @@ class Place:
     names: tuple[str, ...]
 
 
-class CertificateKeeper:
-    """Makes, stores, publishes and serves the webhook's own certificates, and replaces them in time."""
+class _Served:
+    """A certificate that is served, whoever keeps it."""
 
-    def __init__(self, client: KubernetesClient, place: Place, clock: Clock) -> None:
-        self._client, self._place, self._clock = client, place, clock
+    def __init__(self) -> None:
         self._serving = ServingContext()
-        self._keyring: Keyring | None = None
-        """As last read or written: should the Secret be deleted, it comes back with the CAs that are trusted."""
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -146,6 +143,16 @@ class CertificateKeeper:
     def ends(self) -> datetime | None:
         """When the certificate that is served ends, in UTC; None while there is none."""
         return self._serving.ends
+
+
+class CertificateKeeper(_Served):
+    """Makes, stores, publishes and serves the webhook's own certificates, and replaces them in time."""
+
+    def __init__(self, client: KubernetesClient, place: Place, clock: Clock) -> None:
+        super().__init__()
+        self._client, self._place, self._clock = client, place, clock
+        self._keyring: Keyring | None = None
+        """As last read or written: should the Secret be deleted, it comes back with the CAs that are trusted."""
 
     async def refresh(self) -> float:
         """Do what is due; seconds until the next look. What fails never takes a certificate away."""
@@ -244,23 +251,13 @@ def _trusted(configuration: Manifest, keyring: Keyring) -> bool:
     return all(keyring.current.certificate in base64.b64decode(bundle) for _, bundle in _bundles(configuration))
 
 
-class FileCertificates:
+class FileCertificates(_Served):
     """Serves what someone else keeps in two mounted files (PEM), such as cert-manager; publishes nothing."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
+        super().__init__()
         self._paths = certificate, key
-        self._serving = ServingContext()
         self._seen: list[tuple[int, int, int]] = []
-
-    @property
-    def context(self) -> ssl.SSLContext:
-        """To serve with; one object for the life of the process."""
-        return self._serving.context
-
-    @property
-    def ends(self) -> datetime | None:
-        """When the certificate that is served ends, in UTC; None while there is none."""
-        return self._serving.ends
 
     async def refresh(self) -> float:
         """Load the files if they changed; seconds until the next look.
