@@ -16,5 +16,14 @@ import data.microapps.lib.images
 
 violations contains {"path": path, "image": image} if {
 	some path, image in images.refs
-	not regex.match(`@sha256:[a-f0-9]{64}$`, image)
+	not pinned(image)
+}
+
+# By hand: a regular expression takes longer in WebAssembly than all other rules about a pod together.
+pinned(image) if {
+	parts := split(image, "@sha256:")
+	count(parts) > 1
+	digest := parts[count(parts) - 1]
+	count(digest) == 64
+	trim_left(digest, "0123456789abcdef") == ""
 }
