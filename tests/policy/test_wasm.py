@@ -52,6 +52,10 @@ def test_an_answer_that_is_no_json_is_none(address: int) -> None:
     [
         *({"heap": f"(i32.const {address})"} for address in (0, *OUTSIDE[:2], OUTSIDE[3])),
         *({"entrypoints": f"(i32.const {address})"} for address in (*OUTSIDE, 64, 80, 96)),
+        *(
+            {"entrypoints": "(i32.const 112)", "more": f'(data (i32.const 112) "{{\\"a\\": {number}}}\\00")'}
+            for number in (-1, 2**31)
+        ),
         {"builtins": "80"},
         {"entrypoints": "(unreachable)"},
         {"heap": "(unreachable)"},
