@@ -82,6 +82,7 @@ def test_harmless_keys_are_left_alone(key: str) -> None:
     ("text", "shown"),
     [
         ("Authorization: Bearer abcdefghijklmnop1234", f"Authorization: Bearer {REDACTED}"),
+        ("basic\nabcdefghijklmnop1234", f"basic {REDACTED}"),
         ("got eyJhbGciOiJI.eyJzdWIi.c2ln back", f"got {REDACTED} back"),
         ("login with hvs.CAESIJabcdefgh", f"login with {REDACTED}"),
         ("https://me:pa55@example.com/x", f"https://me:{REDACTED}@example.com/x"),
