@@ -19,8 +19,9 @@ from tests.support.reviews import (
     violating_pod,
 )
 
-from microapp_operator.adapters.rego import Limits, RegoEngine
+from microapp_operator.adapters.rego import Limits, RegoEngine, packaged_bundle
 from microapp_operator.admission.judge import Judge
+from microapp_operator.admission.metrics import WebhookMetrics
 from microapp_operator.errors import Transient
 
 
@@ -152,3 +153,12 @@ async def test_an_object_too_deep_is_a_refusal_or_judged(slow: bytes, depth: int
         reply = read_reply(answer.body, request["uid"])
         assert (reply.allowed, reply.code) == (False, 403 if depth == 200 else 500)
         assert (await sitting.ask(pod())).allowed
+
+
+async def test_every_violation_is_counted_under_its_rule() -> None:
+    metrics = WebhookMetrics()
+    async with court(packaged_bundle(), Limits()) as sitting:
+        sitting.judge.on_denial = metrics.denied
+        await sitting.ask(pod(hostNetwork=True, hostPID=True, hostIPC=True))
+        await sitting.ask(violating_pod())
+    assert metrics.registry.get_sample_value("microapp_webhook_denials_total", {"rule": "MA-PSS-002"}) == 4

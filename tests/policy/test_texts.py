@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from microapp_operator.adapters.rego import RegoEngine
-from microapp_operator.policy.groups import group_of
+from microapp_operator.policy.groups import GROUPS, group_of
 from microapp_operator.policy.verdict import Verdict
 
 
@@ -27,3 +27,10 @@ def test_no_denial_breaks_its_line_or_is_cut_short(engine: RegoEngine, documents
         message = Verdict(denied=violations).message()
         assert len(message.splitlines()) == len(violations)
         assert all(f"Docs: {v.rule.docs}" in message for v in violations)
+
+
+def test_one_text_says_what_its_parts_say(engine: RegoEngine, documents: dict[str, Any]) -> None:
+    for document in documents.values():
+        for group in GROUPS:
+            for violation in engine.evaluate(group, document):
+                assert violation.text() == " ".join(violation.parts())

@@ -7,6 +7,7 @@ end must not stop the others from being answered.
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,8 +29,8 @@ _PATIENCE: Final = 3.0
 """Seconds after which the API server has given up on an answer (timeoutSeconds of the configuration)."""
 OnReview = Callable[[str, str, float], None]
 """(kind, outcome, seconds)."""
-OnDenial = Callable[[str], None]
-"""(rule id)."""
+OnDenial = Callable[[str, int], None]
+"""(rule id, how often it stands against the request)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +89,17 @@ class Judge:
             why = error.finding.text() if known else f"the cluster can't be read: {error}"
             log.error("review_not_judged", kind=review.kind, namespace=review.namespace, why=why)
             return "error", Answer(200, build_refusal(review.uid, f"microapps: {why} Nothing was changed; try again."))
-        for violation in verdict.denied:
-            self.on_denial(violation.rule.id)
-        if verdict.denied:
+        denials = Counter(v.rule.id for v in verdict.denied)
+        for rule, times in denials.items():
+            self.on_denial(rule, times)
+        if denials:
             log.info(
                 "denied",
                 kind=review.kind,
                 namespace=review.namespace,
                 name=review.request.get("name"),
                 user=review.request["userInfo"].get("username"),
-                rules=sorted({v.rule.id for v in verdict.denied}),
+                rules=sorted(denials),
             )
         return "allowed" if verdict.allowed else "denied", Answer(200, build_response(review, verdict, digest))
 
@@ -113,6 +115,8 @@ class Judge:
         if not any(v.rule.exceptions for v in verdict.denied):
             return verdict
         suspended = await self._enquirer.suspended(review)
+        if not suspended:
+            return verdict
         return judge(violations, tier=question.tier, production=question.production, suspended=suspended)
 
 

@@ -49,9 +49,9 @@ class WebhookMetrics:
         self._reviews.labels(kind, outcome).inc()
         self._seconds.observe(seconds)
 
-    def denied(self, rule: str) -> None:
-        """A rule stood against a request."""
-        self._denials.labels(rule).inc()
+    def denied(self, rule: str, times: int) -> None:
+        """A rule stood against a request, so many times."""
+        self._denials.labels(rule).inc(times)
 
     def bundle(self, digest: str) -> None:
         """This bundle is in force."""

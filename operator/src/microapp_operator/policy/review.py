@@ -82,15 +82,18 @@ def build_response(review: Review, verdict: Verdict, digest: str) -> bytes:
         if violations:
             annotations[name] = ",".join(sorted({v.rule.id for v in violations})[:_IDS_MAX])
     if verdict.denied:
+        quoted = [(v, v.text()) for v in _quoted(verdict)]
+        left = len(verdict.denied) - _QUOTED_MAX
+        more = f"\nAnd {left} more violations of the same rules." if left > 0 else ""
         response["status"] = {
             "status": "Failure",
             "code": 403,
             "reason": "Forbidden",
-            "message": _message(verdict),
+            "message": "\n".join(text for _, text in quoted) + more,
             "details": {
                 "kind": review.kind,
                 "name": review.request.get("name") or "",
-                "causes": [{"reason": v.rule.id, "field": v.path, "message": v.text()} for v in _quoted(verdict)],
+                "causes": [{"reason": v.rule.id, "field": v.path, "message": text} for v, text in quoted],
             },
         }
     warnings = verdict.warnings()
@@ -122,12 +125,6 @@ def _quoted(verdict: Verdict) -> tuple[Violation, ...]:
     first = {v.rule.id: v for v in reversed(verdict.denied)}
     rest = [v for v in verdict.denied if v is not first[v.rule.id]]
     return (*first.values(), *rest)[:_QUOTED_MAX]
-
-
-def _message(verdict: Verdict) -> str:
-    left = len(verdict.denied) - _QUOTED_MAX
-    message = Verdict(denied=_quoted(verdict)).message()
-    return f"{message}\nAnd {left} more violations of the same rules." if left > 0 else message
 
 
 def _require(parent: Mapping[str, Any], name: str, kind: type, path: str = "") -> Any:
