@@ -208,6 +208,14 @@ def test_what_json_refuses_does_not_cost_the_line(logs: io.StringIO) -> None:
     assert line["big"] == 2**80
 
 
+def test_a_line_that_can_not_be_written_stops_nobody(logs: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(stream=logs)
+    logs.close()
+    structlog.get_logger("ours").info("lost")
+    logging.getLogger("theirs").warning("lost")
+    assert capsys.readouterr().err.count("--- Logging error ---") == 2
+
+
 def test_warnings_and_the_reading_form_work(logs: io.StringIO) -> None:
     configure_logging(json=False, stream=logs)
     structlog.get_logger("ours").info("applied", token=SECRET)

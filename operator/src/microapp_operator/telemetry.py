@@ -117,14 +117,25 @@ def configure_logging(level: str = "INFO", json: bool = True, *, stream: TextIO 
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    rendering: list[Processor] = [
+        structlog.processors.format_exc_info,
+        redact_event,
+        render_json if json else plain,
+    ]
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        )
+    )
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, *rendering],
+        logger_factory=partial(_Lines, handler),
         wrapper_class=structlog.make_filtering_bound_logger(number),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_formatter(shared, json))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(number)
@@ -133,17 +144,26 @@ def configure_logging(level: str = "INFO", json: bool = True, *, stream: TextIO 
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
 
 
-def _formatter(shared: list[Processor], json: bool) -> logging.Formatter:
-    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            redact_event,
-            render_json if json else plain,
-        ],
-    )
+class _Lines:
+    """Writes our lines where ``handler`` writes those of the libraries, without a record of the standard library's:
+    to make, copy and format one takes longer than all else about a line.
+    """
+
+    def __init__(self, handler: logging.StreamHandler[TextIO], name: str) -> None:
+        self._handler, self.name = handler, name
+
+    def info(self, line: str) -> None:
+        handler = self._handler
+        handler.acquire()
+        try:
+            handler.stream.write(f"{line}\n")
+            handler.flush()
+        except Exception:  # noqa: BLE001 - as the standard library does: a line that can't be written stops nobody
+            handler.handleError(logging.LogRecord(self.name, logging.ERROR, "", 0, line, None, None))
+        finally:
+            handler.release()
+
+    debug = warning = error = critical = info
 
 
 _PREFIX: Final = "microapp_operator"
