@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -28,6 +29,7 @@ class WebhookMetrics:
             buckets=_LATENCIES,
         )
         self._denials = Counter(f"{_PREFIX}_denials_total", "Denials, by rule.", ("rule",), registry=self.registry)
+        self._denials_of = cache(self._denials.labels)
         self._refused = Counter(
             f"{_PREFIX}_bundles_refused_total", "Bundles and settings not taken.", registry=self.registry
         )
@@ -51,7 +53,7 @@ class WebhookMetrics:
 
     def denied(self, rule: str, times: int) -> None:
         """A rule stood against a request, so many times."""
-        self._denials.labels(rule).inc(times)
+        self._denials_of(rule).inc(times)
 
     def bundle(self, digest: str) -> None:
         """This bundle is in force."""
