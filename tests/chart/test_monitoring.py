@@ -14,9 +14,9 @@ from hack.install import ROOT
 from prometheus_client import CollectorRegistry
 
 from microapp_operator.admission.metrics import WebhookMetrics
+from microapp_operator.metrics import Metrics
 from microapp_operator.scan.board import Board
 from microapp_operator.scan.metrics import ScanMetrics
-from microapp_operator.telemetry import Metrics
 from microapp_operator.vaultlog import Transformer
 from microapp_operator.wiring.vault_audit import Tallies
 

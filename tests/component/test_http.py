@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from microapp_operator.adapters.http import Check, HealthServer, ListenError
-from microapp_operator.telemetry import Metrics
+from microapp_operator.metrics import Metrics
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import pytest
 from microapp_operator.decide.isolation import NOT_YET, Isolation
 from microapp_operator.desired.probe import TargetPod
 from microapp_operator.errors import Transient
+from microapp_operator.metrics import Metrics
 from microapp_operator.model import Manifest
 from microapp_operator.probe.wire import Report, write_report
 from microapp_operator.reasons import Reason
 from microapp_operator.reconcile.prober import Prober
 from microapp_operator.settings import ProbeSettings
-from microapp_operator.telemetry import Metrics
 
 SETTINGS = ProbeSettings("registry.example.com/operator@sha256:" + "a" * 64, "microapp-probe", interval=0)
 GOOD = write_report(Report((), (), 0.5))

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 import structlog
 
 from microapp_operator.decide.isolation import Isolation
+from microapp_operator.metrics import Metrics
 from microapp_operator.model import Manifest
 from microapp_operator.policy.settings import PolicySettings
 from microapp_operator.ports import URGENCY, Observed
 from microapp_operator.reconcile.queue import Key, Priority, WorkQueue
 from microapp_operator.reconcile.reconciler import Reconciler
 from microapp_operator.reconcile.store import Store, key_of
-from microapp_operator.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 

@@ -15,10 +15,10 @@ import structlog
 from microapp_operator.decide.isolation import NOT_YET, Isolation, NodeProbe, judge_nodes
 from microapp_operator.desired.probe import TargetPod, build_probe_pod, build_targets
 from microapp_operator.errors import OperatorError
+from microapp_operator.metrics import Metrics
 from microapp_operator.ports import Clock, ProbeGround
 from microapp_operator.probe.wire import Report, read_report
 from microapp_operator.settings import ProbeSettings
-from microapp_operator.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 _AT_ONCE: Final = 8

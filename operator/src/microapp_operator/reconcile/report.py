@@ -6,12 +6,12 @@ import structlog
 
 from microapp_operator.errors import Blocked
 from microapp_operator.gates import Voided
+from microapp_operator.metrics import Metrics
 from microapp_operator.model import Condition, MicroApp, MicroAppStatus
 from microapp_operator.ports import Cluster, Events, ObjectRef, Observed
 from microapp_operator.reasons import ConditionType, Reason
 from microapp_operator.reconcile.services import app_ref
 from microapp_operator.reconcile.store import Store
-from microapp_operator.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 _TOLD = (

@@ -29,6 +29,7 @@ from microapp_operator.adapters.kubernetes.probe_pods import KubernetesProbeGrou
 from microapp_operator.adapters.policies import Policies, PolicyFiles
 from microapp_operator.errors import OperatorError
 from microapp_operator.handlers import build_registry, build_settings
+from microapp_operator.metrics import Metrics
 from microapp_operator.reasons import Finding, Reason
 from microapp_operator.reconcile.engine import Engine
 from microapp_operator.reconcile.prober import Prober
@@ -41,7 +42,7 @@ from microapp_operator.reconcile.store import Store
 from microapp_operator.reconcile.witness import Witness
 from microapp_operator.scan.wiring import Scan, Surroundings, build_scan, listen
 from microapp_operator.settings import Images, ProbeSettings, Settings, read_vault_settings
-from microapp_operator.telemetry import Metrics, configure_logging
+from microapp_operator.telemetry import configure_logging
 from microapp_operator.wiring.clock import SystemClock
 from microapp_operator.wiring.vault import Vault, connect_vault
 

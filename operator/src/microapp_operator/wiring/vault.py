@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from microapp_operator.adapters.vault import VaultStore
+from microapp_operator.metrics import Metrics
 from microapp_operator.ports import Events
 from microapp_operator.reconcile.queue import Priority, WorkQueue
 from microapp_operator.reconcile.secrets import Desk, SecretLane
 from microapp_operator.reconcile.secrets.identity import IdentityKeeper
 from microapp_operator.settings import VaultSettings
-from microapp_operator.telemetry import Metrics
 from microapp_operator.wiring.clock import SystemClock
 
 

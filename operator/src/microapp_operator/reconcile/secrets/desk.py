@@ -10,6 +10,7 @@ from microapp_operator.decide.secret_view import SecretsView
 from microapp_operator.desired.vault import identity_name
 from microapp_operator.gates import compute_fingerprint
 from microapp_operator.gates.counting import parse_time
+from microapp_operator.metrics import Metrics
 from microapp_operator.model import MicroApp, RiskTier
 from microapp_operator.model.status import SecretStatus, SecretStoreStatus
 from microapp_operator.model.tier import Injection
@@ -19,7 +20,6 @@ from microapp_operator.reconcile.draft import Draft
 from microapp_operator.reconcile.queue import Key
 from microapp_operator.reconcile.secrets.lane import SecretLane
 from microapp_operator.reconcile.secrets.wish import Removal, SecretState, Wish, update_entries
-from microapp_operator.telemetry import Metrics
 
 _AT_ONCE: Final = 0.0
 
