@@ -70,6 +70,10 @@ run: lab-up ## Run the operator from source against the local cluster
 image: venv ## Build the operator's image into dist/, without Docker (Debian: mmdebstrap, umoci, skopeo)
 	$(PY) -m hack.image
 
+.PHONY: launcher-image
+launcher-image: go venv ## Build the image of the launcher, which sets variables from secrets, into dist/
+	$(PY) -m hack.image.launcher
+
 .PHONY: chart
 chart: go crd ## Write what is generated for the chart anew: CRDs, dashboard, kustomize/base
 	$(PY) -m hack.chart
