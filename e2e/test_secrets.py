@@ -2,14 +2,16 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hack.helm import CHART
 from hack.kubectl import Kubectl, KubectlError
 from hack.lab.context import Cluster
+from hack.lab.images import build_archive
 from hack.lab.network import GATEWAY
 from hack.lab.nodelab import NodeLab
 from hack.lab.vault import LocalVault
@@ -18,6 +20,7 @@ from hack.product import Product
 from hack.samples import app_manifest
 from hack.secrets import admit, settings_of
 from hvac import exceptions as refused
+from tests.support import modules
 from tests.support.eventually import eventually
 
 SERVE = """
@@ -79,8 +82,8 @@ class App:
         path = f"{self.tenant}/{self.name}/api"
         self.vault.client().secrets.kv.v2.create_or_update_secret(path, values, mount_point="secret")
 
-    def apply(self, image: str, **secret: Any) -> None:
-        runtime = {"image": image, "command": ["python3", "-c", SERVE]}
+    def apply(self, image: str, runtime: Mapping[str, Any] | None = None, **secret: Any) -> None:
+        runtime = {"image": image, "command": ["python3", "-c", SERVE], **(runtime or {})}
         secrets = [{"name": "api", "path": f"{self.name}/api", **secret}]
         self.kubectl(
             "apply", "-f", "-", stdin=json.dumps(app_manifest(self.name, self.tenant, runtime=runtime, secrets=secrets))
@@ -259,3 +262,25 @@ def test_the_app_itself_holds_no_token_and_a_neighbours_opens_nothing(app: App, 
         client.secrets.kv.v2.read_secret_version(f"{app.tenant}/app/api", mount_point="secret")
     with pytest.raises(KubectlError):
         app.run("open('/secrets/api', 'w')")
+
+
+def test_a_module_in_a_container_reads_its_secret_as_it_is_now_and_gets_no_variable(
+    app: App, lab: NodeLab, tmp_path: Path
+) -> None:
+    (tmp_path / "module").write_bytes(modules.reads("api"))
+    build_archive(tmp_path / "reads.tar", {"/app.wasm": tmp_path / "module"}, ["/app.wasm"])
+    image = lab.registry.push(tmp_path / "reads.tar", "e2e/reads")
+    app.put(token="t0")
+    app.apply(image, {"profile": "wasm", "command": [], "resources": {"memory": "128Mi"}})
+    app.wait_ready()
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080', timeout=5).read().decode())"
+    assert json.loads(app.run(ask)) == {"token": "t0"}
+    before = app.uid()
+    app.put(token="t1")
+    eventually(lambda: json.loads(app.run(ask)), {"token": "t1"}, timeout=90)
+    assert app.uid() == before
+    assert "t1" not in app.shown()
+    app.apply(image, {"profile": "wasm", "command": ["/app.wasm"], "resources": {"memory": "128Mi"}}, env="PYTHONPATH")
+    eventually(lambda: app.reason("SecretsReady"), ("False", "SecretNotDeliverable"), timeout=60)
+    assert app.uid() == before
+    assert "PYTHONPATH=/opt/microapp-operator\0" in app.run("print(open('/proc/1/environ').read())")
