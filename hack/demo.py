@@ -27,6 +27,7 @@ OUTCOMES = (
     ("finance", "portal", "Approved", "False"),
     ("marketing", "crunch-everything", "Stalled", "True"),
     ("finance", "payroll", "Stalled", "True"),
+    ("finance", "tax-filing", "SecretsReady", "False"),
 )
 APP, APP_NAMESPACE = "expense-helper", "ma-finance-expense-helper"
 
@@ -75,7 +76,8 @@ def _play(stage: Stage, cluster: Cluster) -> None:
 
 def _apply_examples(stage: Stage) -> None:
     with stage.step(
-        "apply the examples: one app a tier, one that breaks its tier, one that claims a foreign namespace"
+        "apply the examples: one app a tier, one that breaks its tier, one that claims a foreign namespace, "
+        "one with secrets and no Vault to have them from"
     ):
         stage.kubectl("apply", "-f", str(EXAMPLES))
         for namespace, name, condition, value in OUTCOMES:
