@@ -47,7 +47,7 @@ e2e: go nodes-possible ## The tests on real nodes: pods run, packets are blocked
 	$(PY) -m pytest e2e
 
 .PHONY: demo
-demo: go venv ## See it work: a MicroApp on a local cluster
+demo: go venv ## See it work: a MicroApp on a local cluster; NODE=1 on real nodes, VAULT=1 besides with secrets
 	$(PY) -m hack.demo
 
 .PHONY: lab-up
