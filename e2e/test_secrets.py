@@ -128,6 +128,14 @@ class App:
             )
         )
 
+    def log(self, container: str) -> str:
+        """What a container of its pod has said; nothing while it can't be asked."""
+        pod = self.pods()[0]["metadata"]["name"]
+        try:
+            return self.kubectl("logs", pod, "-n", self.namespace, "-c", container)
+        except KubectlError:
+            return ""
+
     def replaced(self, before: str) -> None:
         """Wait until the one pod is another one, and ready."""
         eventually(lambda: [p["metadata"]["uid"] == before for p in self.pods()], [False], timeout=120)
@@ -206,6 +214,20 @@ def test_a_variable_is_in_the_apps_process_and_nowhere_else_and_changes_by_one_r
     shown += app.shown()
     assert "TOKEN=/secrets/api" in shown
     assert not [value for value in planted if value in shown]
+
+
+def test_a_field_that_is_not_there_is_waited_for_and_the_agents_log_names_it(app: App, image: str) -> None:
+    app.put(other="t0")
+    app.apply(image, field="colour", env="COLOUR")
+    eventually(lambda: len(app.pods()), 1, timeout=60)
+    eventually(lambda: "colour" in app.log("secrets-agent"), timeout=120)
+    (pod,) = app.pods()
+    statuses = {c["name"]: c for c in pod["status"].get("containerStatuses", ())}
+    assert not statuses["app"].get("started")
+    assert "t0" not in app.log("secrets-agent")
+    app.put(colour="late")
+    app.wait_ready()
+    assert app.variables()["COLOUR"] == "late"
 
 
 def test_behind_the_launcher_the_app_gets_its_signals_and_ends_with_its_own_status(app: App, image: str) -> None:
