@@ -47,7 +47,7 @@ e2e: go nodes-possible ## The tests on real nodes: pods run, packets are blocked
 	$(PY) -m pytest e2e
 
 .PHONY: demo
-demo: go venv ## See it work: a MicroApp on a local cluster
+demo: go venv ## See it work: a MicroApp on a local cluster; NODE=1 on real nodes, VAULT=1 besides with secrets
 	$(PY) -m hack.demo
 
 .PHONY: lab-up
@@ -69,6 +69,10 @@ run: lab-up ## Run the operator from source against the local cluster
 .PHONY: image
 image: venv ## Build the operator's image into dist/, without Docker (Debian: mmdebstrap, umoci, skopeo)
 	$(PY) -m hack.image
+
+.PHONY: launcher-image
+launcher-image: go venv ## Build the image of the launcher, which sets variables from secrets, into dist/
+	$(PY) -m hack.image.launcher
 
 .PHONY: chart
 chart: go crd ## Write what is generated for the chart anew: CRDs, dashboard, kustomize/base

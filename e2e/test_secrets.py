@@ -2,24 +2,33 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hack.helm import CHART
 from hack.kubectl import Kubectl, KubectlError
 from hack.lab.context import Cluster
+from hack.lab.images import build_archive
 from hack.lab.network import GATEWAY
 from hack.lab.nodelab import NodeLab
 from hack.lab.vault import LocalVault
-from hack.lab.vaultnode import PORT, push_agent, vault_beyond
+from hack.lab.vaultnode import PORT, push_agent, push_launcher, vault_beyond
 from hack.product import Product
 from hack.samples import app_manifest
 from hack.secrets import admit, settings_of
 from hvac import exceptions as refused
+from tests.support import modules
 from tests.support.eventually import eventually
 
+SERVE = """
+import http.server, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit(42))
+http.server.HTTPServer(("", 8080), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
 ADDRESS = f"https://{GATEWAY}:{PORT}"
 
 
@@ -42,6 +51,7 @@ def product(
         "ca": vault.ca.read_text(),
         "networks": [f"{GATEWAY}/32"],
         "agentImage": push_agent(lab),
+        "launcherImage": push_launcher(lab),
         "resync": 5,
     }
     admit(vault, settings_of(values))
@@ -72,9 +82,8 @@ class App:
         path = f"{self.tenant}/{self.name}/api"
         self.vault.client().secrets.kv.v2.create_or_update_secret(path, values, mount_point="secret")
 
-    def apply(self, image: str, **secret: Any) -> None:
-        serve = "import http.server as h; h.HTTPServer(('', 8080), h.SimpleHTTPRequestHandler).serve_forever()"
-        runtime = {"image": image, "command": ["python3", "-c", serve]}
+    def apply(self, image: str, runtime: Mapping[str, Any] | None = None, **secret: Any) -> None:
+        runtime = {"image": image, "command": ["python3", "-c", SERVE], **(runtime or {})}
         secrets = [{"name": "api", "path": f"{self.name}/api", **secret}]
         self.kubectl(
             "apply", "-f", "-", stdin=json.dumps(app_manifest(self.name, self.tenant, runtime=runtime, secrets=secrets))
@@ -100,6 +109,42 @@ class App:
         """What the app reads."""
         found: dict[str, str] = json.loads(self.run("print(open('/secrets/api').read())"))
         return found
+
+    def variables(self) -> dict[str, str]:
+        """What the app itself has in its environment: ``exec`` would show that of another process."""
+        found = self.run("print(open('/proc/1/environ').read())").strip("\0").split("\0")
+        return dict(pair.split("=", 1) for pair in found)
+
+    def shown(self) -> str:
+        """All that the cluster shows of it to those who may look."""
+        pod = self.pods()[0]["metadata"]["name"]
+        kinds = "all,configmaps,secrets,events,controllerrevisions"
+        return "\n".join(
+            (
+                self.kubectl("get", kinds, "-n", self.namespace, "-o", "yaml"),
+                self.kubectl("get", "mapp,events", "-n", self.tenant, "-o", "yaml"),
+                self.kubectl("logs", pod, "-n", self.namespace, "--all-containers"),
+                *(self.run(f"print(open('/proc/{process}/cmdline').read())") for process in (1, "self")),
+            )
+        )
+
+    def log(self, container: str) -> str:
+        """What a container of its pod has said; nothing while it can't be asked."""
+        pod = self.pods()[0]["metadata"]["name"]
+        try:
+            return self.kubectl("logs", pod, "-n", self.namespace, "-c", container)
+        except KubectlError:
+            return ""
+
+    def replaced(self, before: str) -> None:
+        """Wait until the one pod is another one, and ready."""
+        eventually(lambda: [p["metadata"]["uid"] == before for p in self.pods()], [False], timeout=120)
+        self.wait_ready()
+
+    def rollouts(self) -> str:
+        """How often its pods were changed, the first time included."""
+        where = ("get", "deployment", self.name, "-n", self.namespace, "-o", "jsonpath={.metadata.generation}")
+        return self.kubectl(*where)
 
     def reason(self, kind: str) -> tuple[str, str]:
         raw = json.loads(self.kubectl("get", "mapp", self.name, "-n", self.tenant, "-o", "json"))
@@ -146,17 +191,59 @@ def test_pods_that_can_not_read_again_are_replaced_once_and_in_order(app: App, i
     app.wait_ready()
     before = app.uid()
     app.put(token="t1")
-    eventually(
-        lambda: [p["metadata"]["uid"] for p in app.pods()] not in ([before], []) and len(app.pods()) == 1, timeout=120
-    )
-    app.wait_ready()
+    app.replaced(before)
     after = app.uid()
     assert app.secret() == {"token": "t1"}
-    generation = app.kubectl(
-        "get", "deployment", app.name, "-n", app.namespace, "-o", "jsonpath={.metadata.generation}"
-    )
-    assert generation == "2"
+    assert app.rollouts() == "2"
     assert app.uid() == after
+
+
+def test_a_variable_is_in_the_apps_process_and_nowhere_else_and_changes_by_one_rollout(app: App, image: str) -> None:
+    planted = [f"planted{uuid.uuid4().hex}" for _ in range(2)]
+    app.put(token=planted[0])
+    app.apply(image, field="token", env="TOKEN")
+    app.wait_ready()
+    assert app.variables()["TOKEN"] == planted[0]
+    assert app.run("import os; print('TOKEN' in os.environ)") == "False"
+    shown = app.shown()
+    before = app.uid()
+    app.put(token=planted[1])
+    app.replaced(before)
+    assert app.variables()["TOKEN"] == planted[1]
+    assert app.rollouts() == "2"
+    shown += app.shown()
+    assert "TOKEN=/secrets/api" in shown
+    assert not [value for value in planted if value in shown]
+
+
+def test_a_field_that_is_not_there_is_waited_for_and_the_agents_log_names_it(app: App, image: str) -> None:
+    app.put(other="t0")
+    app.apply(image, field="colour", env="COLOUR")
+    eventually(lambda: len(app.pods()), 1, timeout=60)
+    eventually(lambda: "colour" in app.log("secrets-agent"), timeout=120)
+    (pod,) = app.pods()
+    statuses = {c["name"]: c for c in pod["status"].get("containerStatuses", ())}
+    assert not statuses["app"].get("started")
+    assert "t0" not in app.log("secrets-agent")
+    app.put(colour="late")
+    app.wait_ready()
+    assert app.variables()["COLOUR"] == "late"
+
+
+def test_behind_the_launcher_the_app_gets_its_signals_and_ends_with_its_own_status(app: App, image: str) -> None:
+    app.put(token="t0")
+    app.apply(image, field="token", env="TOKEN")
+    app.wait_ready()
+    assert app.run("print(open('/proc/1/cmdline').read())").startswith("python3\0-c\0")
+    app.run("import os, signal; os.kill(1, signal.SIGUSR1)")
+
+    def ended() -> list[int]:
+        statuses = app.pods()[0]["status"]["containerStatuses"]
+        return [s["lastState"]["terminated"]["exitCode"] for s in statuses if s["name"] == "app" and s["lastState"]]
+
+    eventually(ended, [42], timeout=60)
+    app.wait_ready()
+    eventually(lambda: app.variables().get("TOKEN"), "t0", timeout=60)
 
 
 def test_running_pods_keep_their_secret_while_vault_is_sealed(app: App, image: str, vault: LocalVault) -> None:
@@ -197,3 +284,25 @@ def test_the_app_itself_holds_no_token_and_a_neighbours_opens_nothing(app: App, 
         client.secrets.kv.v2.read_secret_version(f"{app.tenant}/app/api", mount_point="secret")
     with pytest.raises(KubectlError):
         app.run("open('/secrets/api', 'w')")
+
+
+def test_a_module_in_a_container_reads_its_secret_as_it_is_now_and_gets_no_variable(
+    app: App, lab: NodeLab, tmp_path: Path
+) -> None:
+    (tmp_path / "module").write_bytes(modules.reads("api"))
+    build_archive(tmp_path / "reads.tar", {"/app.wasm": tmp_path / "module"}, ["/app.wasm"])
+    image = lab.registry.push(tmp_path / "reads.tar", "e2e/reads")
+    app.put(token="t0")
+    app.apply(image, {"profile": "wasm", "command": [], "resources": {"memory": "128Mi"}})
+    app.wait_ready()
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080', timeout=5).read().decode())"
+    assert json.loads(app.run(ask)) == {"token": "t0"}
+    before = app.uid()
+    app.put(token="t1")
+    eventually(lambda: json.loads(app.run(ask)), {"token": "t1"}, timeout=90)
+    assert app.uid() == before
+    assert "t1" not in app.shown()
+    app.apply(image, {"profile": "wasm", "command": ["/app.wasm"], "resources": {"memory": "128Mi"}}, env="PYTHONPATH")
+    eventually(lambda: app.reason("SecretsReady"), ("False", "SecretNotDeliverable"), timeout=60)
+    assert app.uid() == before
+    assert "PYTHONPATH=/opt/microapp-operator\0" in app.run("print(open('/proc/1/environ').read())")

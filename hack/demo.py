@@ -1,6 +1,6 @@
 """``make demo``: the product's first way through, on a real API server, step by step with the time each took.
 
-With NODE=1 pods run and packets fly: then ``hack.demo_node`` plays.
+With NODE=1 pods run and packets fly: then ``hack.demo_node`` plays; with VAULT=1, too, they have secrets.
 
 Ends with 0 only if every step did what it says.
 """
@@ -16,7 +16,7 @@ from hack.approve import SECURITY, approve, build_approval, grant_reviewers
 from hack.install import ROOT, TIERS, install
 from hack.kubectl import KubectlError, kubectl_for
 from hack.lab.build import LabError
-from hack.lab.context import Cluster, cluster_from_environment, started
+from hack.lab.context import Cluster, cluster_from_environment, started, vault_wanted
 from hack.process import OperatorProcess
 from hack.stage import Stage, until
 
@@ -27,6 +27,7 @@ OUTCOMES = (
     ("finance", "portal", "Approved", "False"),
     ("marketing", "crunch-everything", "Stalled", "True"),
     ("finance", "payroll", "Stalled", "True"),
+    ("finance", "tax-filing", "SecretsReady", "False"),
 )
 APP, APP_NAMESPACE = "expense-helper", "ma-finance-expense-helper"
 
@@ -35,12 +36,16 @@ def main() -> int:
     """Play the demo."""
     begin = time.monotonic()
     try:
-        chosen = cluster_from_environment()
+        chosen, vault = cluster_from_environment(), vault_wanted()
+        if vault and not chosen.nodes:
+            raise LabError("VAULT=1 needs pods that run: make demo NODE=1 VAULT=1")
         with started(chosen):
             stage = Stage(kubectl_for(chosen))
             stage.times.append(("start the cluster", time.monotonic() - begin))
-            play = demo_node.play if chosen.nodes else _play
-            play(stage, chosen)
+            if chosen.nodes:
+                demo_node.play(stage, chosen, vault=vault)
+            else:
+                _play(stage, chosen)
     except LabError as error:
         print(f"\ndemo: FAILED: {error}", file=sys.stderr)
         return 1
@@ -75,7 +80,8 @@ def _play(stage: Stage, cluster: Cluster) -> None:
 
 def _apply_examples(stage: Stage) -> None:
     with stage.step(
-        "apply the examples: one app a tier, one that breaks its tier, one that claims a foreign namespace"
+        "apply the examples: one app a tier, one that breaks its tier, one that claims a foreign namespace, "
+        "one with secrets and no Vault to have them from"
     ):
         stage.kubectl("apply", "-f", str(EXAMPLES))
         for namespace, name, condition, value in OUTCOMES:

@@ -1,14 +1,20 @@
-"""``make demo NODE=1``: the product installed by Helm on real nodes, an app that runs, and who reaches it."""
+"""``make demo NODE=1``: the product installed by Helm on real nodes, an app that runs, and who reaches it.
+
+With VAULT=1 it has a Vault too, and ``hack.demo_secrets`` plays its part.
+"""
 
 import json
 from contextlib import ExitStack
 from typing import Any
 
+from hack import demo_secrets
 from hack.kubectl import KubectlError
 from hack.lab.build import LabError
 from hack.lab.context import Cluster, lab_of
 from hack.lab.network import OUTSIDE_ADDRESS
 from hack.lab.nodelab import NodeLab
+from hack.lab.vault import LocalVault
+from hack.lab.vaultnode import vault_beyond
 from hack.product import installed, push_image
 from hack.stage import Stage
 from microapp_operator.desired.metadata import namespace_name
@@ -18,7 +24,7 @@ _SERVE = ["/agnhost", "netexec", f"--http-port={PORT}"]
 _PEER = {"microApp": {"namespace": TENANT, "name": "portal"}}
 
 
-def play(stage: Stage, cluster: Cluster) -> None:
+def play(stage: Stage, cluster: Cluster, *, vault: bool) -> None:
     """Install, apply three apps, try who reaches whom, look at what was measured; LabError when a step fails."""
     lab = lab_of(cluster)
     if not isinstance(lab, NodeLab):
@@ -27,12 +33,28 @@ def play(stage: Stage, cluster: Cluster) -> None:
         image, agnhost = push_image(lab), lab.push_agnhost()
         print(f"  {image}")
     with ExitStack() as stack:
+        values, server = {}, _vault_of(lab) if vault else None
+        if server is not None:
+            with stage.step("start a Vault beyond the cluster, and let the operator in"):
+                stack.callback(server.remove)
+                values = demo_secrets.begin(server, cluster, lab, stage.kubectl)
         with stage.step("install the chart"):
-            product = stack.enter_context(installed(cluster, image))
+            product = stack.enter_context(installed(cluster, image, values))
         stage.show("get", "pods", "-A", "-o", "wide")
         _play_apps(stage, agnhost)
         print("\n  What the probe measured, node by node:")
         print("".join(f"    {line}\n" for line in product.metrics().splitlines() if "_isolation_enforced{" in line))
+        if server is not None:
+            demo_secrets.play(stage, cluster, server, image)
+        else:
+            print("  Secrets from a Vault, who reads them and who doesn't: make demo NODE=1 VAULT=1")
+
+
+def _vault_of(lab: NodeLab) -> LocalVault:
+    """One for the demo alone; LabError when somebody's own is there."""
+    if (lab.folder / "vault").exists():
+        raise LabError("this cluster has a Vault already, which the demo would replace: make lab-down first.")
+    return vault_beyond(lab)
 
 
 def _play_apps(stage: Stage, image: str) -> None:

@@ -30,9 +30,10 @@ class Stage:
         print(f"  $ kubectl {' '.join(arguments)}")
         print("".join(f"    {line}\n" for line in self.kubectl(*arguments).splitlines()), end="", flush=True)
 
-    def wait(self, namespace: str, name: str, condition: str, value: str = "True") -> None:
+    def wait(self, namespace: str, name: str, condition: str, value: str = "True", *, seconds: int = 60) -> None:
         """Wait for a condition of a MicroApp."""
-        self.kubectl("wait", f"--for=condition={condition}={value}", f"mapp/{name}", "-n", namespace, "--timeout=60s")
+        wanted = (f"--for=condition={condition}={value}", f"--timeout={seconds}s")
+        self.kubectl("wait", *wanted, f"mapp/{name}", "-n", namespace)
 
 
 def until(what: str, check: Callable[[], bool], *, timeout: float = 30.0) -> None:

@@ -85,7 +85,7 @@ func run(arguments []string) (int, error) {
 		}
 		return 126, err
 	}
-	return 126, syscall.Exec(program, command, environment)
+	return 126, fmt.Errorf("%s can't be run: %w", program, syscall.Exec(program, command, environment))
 }
 
 // read returns what file holds, which must fit a variable: it has no NUL (execve(2)).

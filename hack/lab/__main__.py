@@ -19,6 +19,7 @@ from hack.lab.context import (
     e2e_cluster_from_environment,
     lab_from_environment,
     lab_of,
+    vault_wanted,
 )
 from hack.lab.lab import CONTEXT
 from hack.lab.processes import recorded
@@ -40,7 +41,7 @@ def main() -> int:
 def _up() -> int:
     lab = lab_from_environment()
     lab.up()
-    if os.environ.get("VAULT", "0") not in ("", "0"):
+    if vault_wanted():
         cluster = Cluster(lab.kubeconfig, CONTEXT, "lab")
         LocalVault(lab.folder / "vault").up(cluster, kubectl_for(cluster))
     return 0

@@ -73,7 +73,8 @@ def _build(component: Component, progress: str) -> None:
     target = binary(component)
     partial = target.with_suffix(".partial")
     started = time.monotonic()
-    command = ["go", "build", "-trimpath", "-ldflags", component.ldflags, "-o", str(partial), component.package]
+    flags = ["-trimpath", "-buildvcs=false"]  # neither folder nor commit: what is built from the same is the same
+    command = ["go", "build", *flags, "-ldflags", component.ldflags, "-o", str(partial), component.package]
     with subprocess.Popen(
         command,
         cwd=component.module,

@@ -77,6 +77,9 @@ TEST = Component("test", GO / "test", ".", _STRIP)
 VAULT = Component("vault", GO / "vault", "github.com/hashicorp/vault", _STRIP)
 """The secret store; started by who asks for it."""
 
+LAUNCHER = Component("launcher", Path(__file__).parents[2] / "launcher", ".", _STRIP)
+"""Sets variables from secrets in the pods of apps; part of the product, in an image of its own."""
+
 VEGETA = Component("vegeta", GO / "vegeta", "github.com/tsenart/vegeta/v12", _STRIP)
 """Loads the API server and the webhook for `make bench-admission`."""
 

@@ -71,6 +71,11 @@ def nodes_wanted(env: Mapping[str, str]) -> int:
     return int(nodes) if node == "1" else 0
 
 
+def vault_wanted(env: Mapping[str, str] = os.environ) -> bool:
+    """Whether VAULT asks for a Vault beside the cluster."""
+    return env.get("VAULT", "0") not in ("", "0")
+
+
 def lab_from_environment(env: Mapping[str, str] = os.environ) -> Lab:
     """The lab of this checkout, or the one in LAB_DIR; with NODE=1 the one with real nodes, in a folder beside it."""
     folder = Path(env.get("LAB_DIR") or _CHECKOUT / ".lab").resolve()

@@ -23,13 +23,13 @@ _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
-_NOBODY = "65532:65532"
+NOBODY = "65532:65532"
 _ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 """This machine's, in Go's words: what is built here runs here."""
 
 
-def build_archive(archive: Path, files: Mapping[str, Path], command: Sequence[str]) -> None:
-    """Write an image of ``files`` (path in the image: static binary) that runs ``command`` as nobody.
+def build_archive(archive: Path, files: Mapping[str, Path], command: Sequence[str]) -> str:
+    """Write an image of ``files`` (path in the image: static binary) that runs ``command`` as nobody; its digest.
 
     The same input gives the same digest.
     """
@@ -46,7 +46,7 @@ def build_archive(archive: Path, files: Mapping[str, Path], command: Sequence[st
         {
             "architecture": _ARCHITECTURE,
             "os": "linux",
-            "config": {"Entrypoint": list(command), "User": _NOBODY, "WorkingDir": "/"},
+            "config": {"Entrypoint": list(command), "User": NOBODY, "WorkingDir": "/"},
             "rootfs": {"type": "layers", "diff_ids": [diff]},
         }
     )
@@ -61,6 +61,7 @@ def build_archive(archive: Path, files: Mapping[str, Path], command: Sequence[st
         with layer.open("rb") as content:
             _add(tar, _blob_name(diff), content, layer.stat().st_size)
     layer.unlink()
+    return _digest(manifest)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
-"""Vault on the lab with real nodes: beyond the cluster, at an address pods can be let reach, and the agent's image."""
+"""Vault on the lab with real nodes: beyond the cluster, at an address pods can be let reach, and the pods' images."""
 
+from hack.image.launcher import build_launcher
 from hack.lab.build import binary, ensure_built
 from hack.lab.components import TEST, VAULT
 from hack.lab.images import build_archive
@@ -24,5 +25,14 @@ def push_agent(lab: NodeLab) -> str:
     archive = lab.folder / "vault-agent.tar"
     build_archive(archive, {"/bin/vault": binary(VAULT), "/bin/test": binary(TEST)}, ["/bin/vault"])
     reference = lab.registry.push(archive, "lab/vault")
+    archive.unlink()
+    return reference
+
+
+def push_launcher(lab: NodeLab) -> str:
+    """Push the launcher's image; returns its reference by digest."""
+    archive = lab.folder / "launcher.tar"
+    build_launcher(archive)
+    reference = lab.registry.push(archive, "lab/launcher")
     archive.unlink()
     return reference

@@ -1,21 +1,19 @@
 """The launcher sets variables from files, becomes the app, and never shows a value."""
 
-import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-
-SOURCE = Path(__file__).parents[2] / "launcher"
+from hack.lab.build import binary, ensure_built
+from hack.lab.components import LAUNCHER
 
 
 @pytest.fixture(scope="session")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program, built as its image is."""
-    target = tmp_path_factory.mktemp("launcher") / "launcher"
-    command = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(target), "."]
-    subprocess.run(command, cwd=SOURCE, check=True, env={**os.environ, "CGO_ENABLED": "0"})
-    return target
+def launcher() -> Path:
+    """The program, as it is in its image."""
+    ensure_built(LAUNCHER)
+    return binary(LAUNCHER)
 
 
 def run(launcher: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -43,6 +41,19 @@ def test_the_apps_exit_status_is_its_own(launcher: Path) -> None:
     assert run(launcher, "run", "--", "sh", "-c", "exit 42").returncode == 42
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGPIPE])
+def test_signals_do_to_the_app_what_they_do_without_a_launcher(launcher: Path, number: signal.Signals) -> None:
+    assert run(launcher, "run", "--", "sh", "-c", f"kill -{number} $$; echo on").returncode == -number
+
+
+def test_any_bytes_but_nul_arrive_as_they_are(launcher: Path, tmp_path: Path) -> None:
+    value = bytes(range(1, 256))
+    (tmp_path / "token").write_bytes(value)
+    command = [str(launcher), "run", "--env", f"TOKEN={tmp_path}/token", "--", "/usr/bin/env", "-0"]
+    done = subprocess.run(command, capture_output=True, check=True, env={})
+    assert done.stdout == b"TOKEN=" + value + b"\0"
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
@@ -52,7 +63,13 @@ def test_the_apps_exit_status_is_its_own(launcher: Path) -> None:
         (("run", "--"), 2, "comes after --"),
         (("run", "--env", "TOKEN", "--", "true"), 2, "NAME=FILE"),
         (("run", "--env", "TOKEN=/nowhere", "--", "true"), 126, "variable TOKEN: open /nowhere"),
+        (("run", "--env", "TOKEN=/", "--", "true"), 126, "variable TOKEN: read /: is a directory"),
+        (("run", "--env", "TOKEN=", "--", "true"), 2, "NAME=FILE"),
+        (("run", "--env", "=/etc/hostname", "--", "true"), 2, "NAME=FILE"),
         (("run", "--", "nosuchprogram"), 127, "nosuchprogram"),
+        (("run", "--", "/nowhere/program"), 127, "/nowhere/program"),
+        (("run", "--", "/etc/passwd"), 126, "/etc/passwd"),
+        (("run", "--", "/"), 126, "/"),
         (("install", "/nowhere/x"), 1, "/nowhere/x"),
     ],
 )
@@ -68,3 +85,21 @@ def test_a_value_that_fits_no_variable_is_refused_without_showing_it(launcher: P
     assert done.returncode == 126
     assert "NUL" in done.stderr
     assert "s3cret" not in done.stderr
+
+
+def test_a_value_that_is_too_long_is_refused_without_showing_it(launcher: Path, tmp_path: Path) -> None:
+    """One variable may have 32 pages (execve(2), MAX_ARG_STRLEN); pages have up to 64 KiB."""
+    (tmp_path / "token").write_text("s3cret" * 400_000)
+    done = run(launcher, "run", "--env", f"TOKEN={tmp_path}/token", "--", "true")
+    assert done.returncode == 126
+    assert "argument list too long" in done.stderr
+    assert "s3cret" not in done.stderr
+
+
+def test_what_no_kernel_runs_is_named(launcher: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(b"\0no program")
+    program.chmod(0o755)
+    done = run(launcher, "run", "--", str(program))
+    assert done.returncode == 126
+    assert f"{program} can't be run: exec format error" in done.stderr

@@ -174,6 +174,50 @@ def test_of_files_it_sees_its_storage_and_never_leaves_it(
     assert 0 not in tried[modules.FDS :]
 
 
+def test_it_reads_its_secrets_as_they_are_now_also_where_they_are_links_of_a_projected_volume(
+    run: Callable[..., Runner], tmp_path: Path
+) -> None:
+    secrets = tmp_path / "secrets"
+    (secrets / "..1").mkdir(parents=True)
+    (secrets / "..1" / "api").write_text("t0")
+    (secrets / "..data").symlink_to("..1")
+    (secrets / "api").symlink_to("..data/api")
+    runner = run(modules.reads("api"), secrets=str(secrets))
+    assert runner.ask().read() == b"t0"
+    (secrets / "new").write_text("t1")
+    (secrets / "new").rename(secrets / "api")
+    assert runner.ask().read() == b"t1"
+    assert "t0" not in runner.log
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["storage", "secrets"])
+def test_it_writes_to_its_storage_and_never_to_its_secrets(
+    run: Callable[..., Runner], tmp_path: Path, made: bool
+) -> None:
+    data = tmp_path / "guest" / "data"
+    data.mkdir(parents=True)
+    config: dict[str, Any] = {"folders": ("/data",)} if made else {"secrets": str(data)}
+    tried = run(modules.creates("new"), **config).ask().read()
+    assert len(tried) == modules.FDS
+    assert (0 in tried) is made
+    assert (data / "new").exists() is made
+
+
+@pytest.mark.parametrize("path", ["../guest/key", "/etc/passwd", "out"])
+def test_from_its_secrets_it_gets_nowhere_else(run: Callable[..., Runner], tmp_path: Path, path: str) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (tmp_path / "guest").mkdir()
+    (tmp_path / "guest" / "key").write_text("x")
+    (secrets / "out").symlink_to("/etc/passwd")
+    assert 0 not in run(modules.snoop(path), secrets=str(secrets)).ask().read()
+
+
+def test_while_none_is_delivered_it_runs_without_secrets(run: Callable[..., Runner], tmp_path: Path) -> None:
+    answer = run(modules.reads("api"), secrets=str(tmp_path / "nowhere")).ask()
+    assert (answer.status, answer.read()) == (200, b"")
+
+
 @pytest.mark.parametrize(
     ("lines", "status"),
     [

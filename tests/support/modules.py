@@ -23,8 +23,9 @@ _OUT: Final = """
   (i32.store (i32.const 0) (local.get $from)) (i32.store (i32.const 4) (local.get $size))
   (drop (call $fd_write (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 8))))
 (func $out (param $from i32) (param $size i32) (call $write (i32.const 1) (local.get $from) (local.get $size)))
+;; Follows symbolic links, as libc's open does.
 (func $open (param $fd i32) (param $path i32) (param $size i32) (result i32)
-  (call $path_open (local.get $fd) (i32.const 0) (local.get $path) (local.get $size) (i32.const 0)
+  (call $path_open (local.get $fd) (i32.const 1) (local.get $path) (local.get $size) (i32.const 0)
     (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 16)))
 """
 
@@ -89,6 +90,34 @@ def snoop(path: str) -> bytes:
       (local.set $i (i32.add (local.get $i) (i32.const 1)))
       (br_if $next (i32.lt_u (local.get $i) (i32.const {FDS}))))
     (call $out (i32.const 4096) (i32.const {2 * FDS}))
+    """
+    return assemble(_send_head() + tries, text=path)
+
+
+def reads(path: str) -> bytes:
+    """Answers with what is in the file ``path`` below any of its folders."""
+    show = f"""
+    (loop $next
+      (if (i32.eqz (call $open (local.get $i) (i32.const 1024) (i32.const {len(path)}))) (then
+        (i32.store (i32.const 24) (i32.const 4096)) (i32.store (i32.const 28) (i32.const 65536))
+        (drop (call $fd_read (i32.load (i32.const 16)) (i32.const 24) (i32.const 1) (i32.const 32)))
+        (call $out (i32.const 4096) (i32.load (i32.const 32)))))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if $next (i32.lt_u (local.get $i) (i32.const {FDS}))))
+    """
+    return assemble(_send_head() + show, text=path)
+
+
+def creates(path: str) -> bytes:
+    """Answers with WASI error numbers, a byte each, of making the file ``path`` below the descriptors 0 to ``FDS``."""
+    tries = f"""
+    (loop $next
+      (i32.store8 (i32.add (i32.const 4096) (local.get $i))
+        (call $path_open (local.get $i) (i32.const 0) (i32.const 1024) (i32.const {len(path)}) (i32.const 1)
+          (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 16)))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if $next (i32.lt_u (local.get $i) (i32.const {FDS}))))
+    (call $out (i32.const 4096) (i32.const {FDS}))
     """
     return assemble(_send_head() + tries, text=path)
 

@@ -1,20 +1,25 @@
 """Which runtime profile runs how, and which not at all."""
 
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 from tests.support.samples import make_app, make_tier
 
 from microapp_operator.conditions import compute_status
-from microapp_operator.decide.decision import Surroundings, evaluate
+from microapp_operator.decide.decision import Decision, Surroundings, evaluate
 from microapp_operator.decide.runtime import resolve_runtime
-from microapp_operator.desired.context import RuntimeChoice, WorkloadKind
-from microapp_operator.desired.wasm import build_config
+from microapp_operator.decide.secrets import NEEDED_APIS
+from microapp_operator.desired.context import RuntimeChoice, SecretsContext, SecretSource, SourceKind, WorkloadKind
+from microapp_operator.desired.delivery import deliver
+from microapp_operator.desired.plan import build_plan
+from microapp_operator.desired.wasm import COMMAND, build_config
 from microapp_operator.desired.workload import build_deployment
 from microapp_operator.model import MicroAppStatus
+from microapp_operator.model.tier import Injection
 from microapp_operator.reasons import Finding, Reason
-from microapp_operator.settings import Capabilities, Images
+from microapp_operator.settings import Capabilities, Images, VaultSettings
 from microapp_operator.view import View
 from microapp_operator.wasm_runner import GUEST_ROOT, INSTANCES, LEAST_MEMORY, RESERVE, VARIABLE
 from microapp_operator.wasm_runner.wire import ModuleConfig, read_config, write_config
@@ -114,6 +119,49 @@ def test_nothing_that_is_declared_reaches_the_runner_itself() -> None:
     assert [sorted(v) for v in spec["volumes"]] == [["image", "name"], ["name", "persistentVolumeClaim"]]
 
 
+VAULT = VaultSettings(
+    address="https://vault.example.com:8200",
+    networks=(ip_network("192.0.2.10/32"),),
+    agent_image=RUNNER,
+    launcher_image=RUNNER,
+)
+SECRET = {"name": "api", "path": "expenses/api", "field": "token"}
+
+
+@pytest.mark.parametrize("injection", Injection)
+@pytest.mark.parametrize("classes", [(), ("spin",)])
+def test_a_modules_secret_is_a_file_and_never_a_variable_of_what_runs_it(
+    injection: Injection, classes: tuple[str, ...]
+) -> None:
+    tier = make_tier(runtime=ALLOWED, secrets={"injection": injection.value})
+    served = Capabilities(frozenset(classes), apis=frozenset(NEEDED_APIS.values()))
+    around = Surroundings({"low": tier}, {}, (), served, (), images=Images(wasm_runner=RUNNER), vault=VAULT)
+
+    def decide(**more: str) -> Decision:
+        runtime = {"profile": "wasm", "command": ["/app.wasm"]}
+        return evaluate(make_app(runtime=runtime, secrets=[{**SECRET, **more}]), tier, around, NOW)
+
+    (refused,) = decide(env="PYTHONPATH").blocked
+    assert (refused.reason, refused.path) == (Reason.SECRET_NOT_DELIVERABLE, "spec.secrets[0].env")
+    assert "it reads /secrets/api" in refused.message
+    given = decide()
+    assert given.accepted
+    (deployment,) = [m for m in build_plan(given.app, tier, given.context()).workload if m["kind"] == "Deployment"]
+    container = next(c for c in deployment["spec"]["template"]["spec"]["containers"] if c["name"] == "app")
+    if not classes:
+        assert [e["name"] for e in container["env"]] == [VARIABLE]
+        assert read_config(container["env"][0]["value"]).secrets == "/secrets"
+        assert container["command"] == list(COMMAND)
+
+
+def test_a_variable_that_was_not_refused_is_not_rendered_for_a_module() -> None:
+    app = make_app(runtime={"profile": "wasm", "command": ["/app.wasm"]}, secrets=[SECRET])
+    source = SecretSource("api", SourceKind.KV, "secret", "finance/expenses/api", env="PYTHONPATH")
+    deployment = build_deployment(app, make_tier(), RuntimeChoice(WorkloadKind.DEPLOYMENT, "", RUNNER), Images())
+    with pytest.raises(ValueError, match="what runs the module"):
+        deliver(deployment, app, make_tier(), SecretsContext((source,), VAULT))
+
+
 def test_what_the_runner_is_told_fits_into_the_containers_memory() -> None:
     config = build_config(make_app(runtime={"profile": "wasm", "resources": {"memory": "200Mi"}}))
     assert config.module == "/app.wasm"
@@ -122,7 +170,7 @@ def test_what_the_runner_is_told_fits_into_the_containers_memory() -> None:
 
 
 def test_the_runner_reads_what_the_operator_wrote() -> None:
-    config = ModuleConfig("/a", 9000, 1, ("x", ""), (("A", 'b"\u00fc'),), ("/data",), 2.5)
+    config = ModuleConfig("/a", 9000, 1, ("x", ""), (("A", 'b"\u00fc'),), ("/data",), "/secrets", 2.5)
     assert read_config(write_config(config)) == config
 
 

@@ -103,6 +103,15 @@ def write(folder: Path, name: str, *manifests: Any) -> Path:
             1,
             ["MicroApp finance/payroll: would not run", "NamespaceNotOurs", "it is never adopted."],
         ),
+        (
+            "06-secrets.yaml",
+            0,
+            [
+                "Connector tax-office: fine\n",
+                "MicroApp finance/tax-filing: fine, but it waits for approval (fingerprint ",
+                "  waits for approval: EgressApprovalPending, examples/06-secrets.yaml:27",
+            ],
+        ),
     ],
 )
 def test_the_examples_say_what_they_are_for(

@@ -48,7 +48,7 @@ def describe_runtime(app: MicroApp, choice: RuntimeChoice) -> Finding:
             Reason.WASM_IN_CONTAINER,
             "",
             f"The module runs in the platform's WebAssembly runner, in a hardened container{under}: it answers HTTP, "
-            "has its declared storage and environment, and no network.",
+            "has its declared storage, environment and secrets, and no network.",
         )
     if profile is Profile.WASM:
         return Finding(Reason.WASM_RUNTIME_CLASS, "", f"The module is run by the node{under}.")

@@ -189,6 +189,9 @@ def _undeliverable(given: LimitInput, source: SecretSource, path: str, vault: Va
         return
     if source.kind is SourceKind.DYNAMIC:
         yield _cannot(f"{path}.env", "a database user made on demand ends before the process does.")
+    if runtime.profile is Profile.WASM:
+        # What runs the module is native code: PYTHONPATH or LD_PRELOAD of its own would lead out of the sandbox.
+        yield _cannot(f"{path}.env", f"a module gets no variable from a secret: it reads {FOLDER}/{source.name}.")
     if into_pods and vault.launcher_image is None:
         yield _cannot(f"{path}.env", "the platform has no launcher, which sets variables from secrets.")
     if into_pods and not runtime.command:

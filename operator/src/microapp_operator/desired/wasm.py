@@ -1,10 +1,11 @@
 """The pod that runs a WebAssembly module in a hardened container, for clusters without a RuntimeClass for it.
 
-Imports model, wasm_runner and pod only.
+Imports model, wasm_runner, pod and delivery.files only.
 """
 
 from typing import Any, Final
 
+from microapp_operator.desired.delivery.files import FOLDER
 from microapp_operator.desired.pod import (
     build_pod_spec,
     clean_path,
@@ -53,4 +54,5 @@ def build_config(app: MicroApp) -> ModuleConfig:
         arguments=tuple(arguments),
         environment=tuple((e.name, e.value) for e in runtime.env),
         folders=tuple(mount["mountPath"] for mount in storage_mounts(app)),
+        secrets=FOLDER if app.spec.secrets else "",
     )

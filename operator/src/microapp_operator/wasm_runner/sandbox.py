@@ -110,6 +110,7 @@ class Sandbox:
                 wasi.preopen_dir(self._root + folder, folder)
             except wasmtime.WasmtimeError as error:
                 raise ModuleError(f"the storage at {folder} can't be opened") from error
+        self._show_secrets(wasi)
         with open(os.memfd_create("body"), "wb") as file:
             file.write(body)
             file.flush()
@@ -117,6 +118,16 @@ class Sandbox:
         wasi.stdout_custom = output.add
         wasi.stderr_custom = _Log().add
         return wasi
+
+    def _show_secrets(self, wasi: wasmtime.WasiConfig) -> None:
+        """To be read and no more. Without the folder nothing was delivered yet, and the module finds none either."""
+        folder = self._config.secrets
+        if not folder or not os.path.isdir(folder):
+            return
+        try:
+            wasi.preopen_dir(folder, folder, wasmtime.DirPerms.READ_ONLY, wasmtime.FilePerms.READ_ONLY)
+        except wasmtime.WasmtimeError as error:
+            raise ModuleError(f"the secrets at {folder} can't be opened") from error
 
 
 class _Capture:

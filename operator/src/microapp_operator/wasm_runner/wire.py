@@ -9,7 +9,8 @@ class ModuleConfig:
     """How to run the module.
 
     module: its path in the app's image. arguments: after its name. environment: name and value of each variable.
-    folders: paths at which it finds its storage; it sees no other file. port: on which HTTP is served.
+    folders: paths at which it finds its storage. secrets: a folder of the container that it may read, where there is
+    one; empty for none. It sees no other file. port: on which HTTP is served.
     memory: most bytes one instance may have. seconds: after which an answer is late.
     """
 
@@ -19,6 +20,7 @@ class ModuleConfig:
     arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     folders: tuple[str, ...] = ()
+    secrets: str = ""
     seconds: float = 10.0
 
 

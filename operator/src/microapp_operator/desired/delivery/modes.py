@@ -4,7 +4,7 @@ from microapp_operator.desired.context import SecretsContext
 from microapp_operator.desired.delivery.agent import add_agent, build_agent_config
 from microapp_operator.desired.delivery.annotations import add_annotations
 from microapp_operator.desired.delivery.copies import add_copies, build_external_secrets, build_vault_secrets
-from microapp_operator.model import Manifest, MicroApp, RiskTier
+from microapp_operator.model import Manifest, MicroApp, Profile, RiskTier
 from microapp_operator.model.tier import Injection
 
 
@@ -24,9 +24,14 @@ def build_delivery(app: MicroApp, tier: RiskTier, secrets: SecretsContext | None
 
 
 def deliver(deployment: Manifest, app: MicroApp, tier: RiskTier, secrets: SecretsContext | None) -> Manifest:
-    """``deployment`` whose pods get ``secrets``; itself when there are none."""
+    """``deployment`` whose pods get ``secrets``; itself when there are none.
+
+    ValueError for a module's variable: deciding must have refused it.
+    """
     if secrets is None:
         return deployment
+    if app.spec.runtime.profile is Profile.WASM and any(s.env for s in secrets.sources):
+        raise ValueError("a variable would become one of what runs the module")
     match tier.spec.secrets.injection:
         case Injection.RENDERED:
             return add_agent(deployment, app, tier, secrets)
