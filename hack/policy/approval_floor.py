@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from hack.policy import cleanup_floor
 from microapp_operator.model.microapp import NOT_RISK, MicroAppSpec
 
 API: Final = "admissionregistration.k8s.io/v1"
@@ -78,9 +79,10 @@ Check = Callable[[str, str], dict[str, str]]
 
 
 def build_stamps() -> list[dict[str, Any]]:
-    """MutatingAdmissionPolicies (KEP-3962) and their bindings: editors of MicroApps, approvers of Approvals."""
+    """MutatingAdmissionPolicies (KEP-3962) and their bindings: who edits, who lets secrets be, who approves."""
     return [
         *_mutating("editors", "microapps", _EDITOR_VARIABLES, [_STAMP_PATCH]),
+        *_mutating("cleanup", "microapps", cleanup_floor.VARIABLES, [cleanup_floor.STAMP]),
         *_mutating("approvers", "approvals", [{"name": "me", "expression": _ME}], [_fill(field) for field in _STAMPED]),
     ]
 
@@ -115,6 +117,13 @@ def build_proofs(check: Check) -> list[tuple[str, str, list[str], list[dict[str,
             ["CREATE", "UPDATE"],
             _EDITOR_VARIABLES,
             [check("MA-APR-007", "variables.given == variables.stamp")],
+        ),
+        (
+            "cleanup",
+            "microapps",
+            ["CREATE", "UPDATE"],
+            cleanup_floor.VARIABLES,
+            [check("MA-SEC-001", cleanup_floor.ENTITLED), check("MA-SEC-002", cleanup_floor.PROOF)],
         ),
         (
             "approvals",

@@ -14,7 +14,7 @@ from hack import admission
 from hack import approve as approving
 from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
-from hack.samples import IMAGE
+from hack.samples import IMAGE, app_manifest
 from tests.support.eventually import eventually
 from tests.support.guarded import World, guarded, rules
 
@@ -27,6 +27,8 @@ MACHINE = "system:serviceaccount:finance:pipeline"
 GITOPS = "gitops@example.com"
 ISSUER = "https://pipelines.example.com"
 KEY = ed25519.Ed25519PrivateKey.generate()
+DEVELOPERS, ADMINS = "developers", "platform-admins"
+SKIP = "microapps.dev/skip-secret-cleanup"
 FOREIGN = IMAGE.replace("registry.example.com", "elsewhere.example.net")
 REVIEWED: dict[str, Any] = {"riskTier": "medium", "stage": "production"}
 
@@ -101,6 +103,18 @@ def exception(world: World, app: str, rule: str = "MA-IMG-002", days: int = 30) 
     }
 
 
+def let_go(world: World, who: str, *annotations: str, group: str = DEVELOPERS, app: str = "") -> str:
+    """What ``who`` is told who lets the secrets of an app be."""
+    where = ("mapp", app or world.app, "-n", world.tenant, "--overwrite")
+    return world.attempt("annotate", *where, *(annotations or (f"{SKIP}=why wait",)), user=who, group=group)
+
+
+def letting_go(name: str, namespace: str) -> dict[str, Any]:
+    manifest = app_manifest(name, namespace)
+    manifest["metadata"]["annotations"] = {SKIP: "in case"}
+    return manifest
+
+
 PERSON = "--as-user-extra=microapps.dev/person"
 ATTACKS: dict[str, tuple[str, Any]] = {
     "approving what one edited": ("MA-APR-004", lambda w: approve(w, ALICE)),
@@ -148,6 +162,12 @@ ATTACKS: dict[str, tuple[str, Any]] = {
             "annotate", "mapp", w.app, "-n", w.tenant, "--overwrite", f"microapps.dev/editors=user:{BOB}", user=ALICE
         ),
     ),
+    "letting go of secrets": ("MA-SEC-001", lambda w: let_go(w, ALICE)),
+    "an app that will let go of its secrets": (
+        "MA-SEC-001",
+        lambda w: w.attempt("create", "-f", "-", group=DEVELOPERS, **letting_go("careless", w.tenant)),
+    ),
+    "letting go of secrets in an admin's name": ("MA-SEC-002", lambda w: let_go(w, ALICE, f"{SKIP}-by={CAROL}")),
     "forging the record of an approval": (
         "MA-GRD-002",
         lambda w: w.patch(
@@ -165,6 +185,19 @@ def writers(kubectl: Kubectl) -> Iterator[None]:
     kubectl("create", "clusterrolebinding", name, f"--clusterrole={name}", "--group=writers")
     yield
     kubectl("delete", f"clusterrole/{name}", f"clusterrolebinding/{name}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def people(world: World, kubectl: Kubectl) -> Iterator[None]:
+    """Developers may do everything to MicroApps, in their tenant's namespace; admins let secrets go, in all of them."""
+    role, name = "microapps-skip-cleanup", f"admins-{uuid.uuid4().hex[:6]}"
+    kubectl("create", "role", "everything", "--verb=*", "--resource=microapps.microapps.dev", "-n", world.tenant)
+    for flag in ("--role=everything", f"--clusterrole={role}"):
+        bound = f"developers-{flag.partition('=')[2]}"
+        kubectl("create", "rolebinding", bound, flag, f"--group={DEVELOPERS}", "-n", world.tenant)
+    kubectl("create", "clusterrolebinding", name, f"--clusterrole={role}", f"--group={ADMINS}")
+    yield
+    kubectl("delete", f"clusterrolebinding/{name}")
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -262,6 +295,25 @@ def test_an_exception_lets_one_app_pass_one_rule_until_it_is_gone(world: World) 
     eventually(lambda: rules(world.patch("mapp", "excepted", change, *patch, user=ALICE)), {"MA-IMG-002"})
 
 
+def test_an_admin_lets_secrets_go_and_is_named_for_as_long_as_that_holds(world: World) -> None:
+    assert world.apply_app("lost", ALICE) == ""
+
+    def told() -> dict[str, str]:
+        return {k: v for k, v in read(world, "lost")["metadata"]["annotations"].items() if k.startswith(SKIP)}
+
+    eventually(lambda: let_go(world, CAROL, f"{SKIP}=Vault is lost", group=ADMINS, app="lost"), "")
+    assert told() == {SKIP: "Vault is lost", f"{SKIP}-by": CAROL}
+    edit = ("patch", "mapp", "lost", "-n", world.tenant, "--type=merge", '-p={"spec":{"description":"typo"}}')
+    assert world.attempt(*edit, user=ALICE, group=DEVELOPERS) == ""
+    assert let_go(world, ALICE, f"{SKIP}-by-", app="lost") == ""
+    assert told() == {SKIP: "Vault is lost", f"{SKIP}-by": CAROL}
+    assert rules(let_go(world, ALICE, f"{SKIP}=all is well", app="lost")) == {"MA-SEC-001"}
+    assert let_go(world, DAN, f"{SKIP}=gone for good", group=ADMINS, app="lost") == ""
+    assert told() == {SKIP: "gone for good", f"{SKIP}-by": DAN}
+    assert let_go(world, ALICE, f"{SKIP}-", app="lost") == ""
+    assert told() == {}
+
+
 def test_one_cannot_except_oneself(world: World) -> None:
     foreign = {"runtime": {"image": FOREIGN}}
     assert approve(world, BOB, **exception(world, "own")) == ""
@@ -272,7 +324,14 @@ def test_proof_holds_with_the_webhook_dead(world: World, kubectl: Kubectl) -> No
     world.webhook.stop(signal.SIGKILL)
     kubectl("delete", "validatingwebhookconfiguration", admission.CONFIGURATION)
     try:
-        floor = ("in somebody else's name", "as a service account", "without the right to", "forging the editors")
+        floor = (
+            "in somebody else's name",
+            "as a service account",
+            "without the right to",
+            "forging the editors",
+            "letting go of secrets",
+            "letting go of secrets in an admin's name",
+        )
         for attack in floor:
             rule, attempt = ATTACKS[attack]
             eventually(lambda rule=rule, attempt=attempt: rule in attempt(world))

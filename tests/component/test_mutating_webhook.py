@@ -14,7 +14,7 @@ from tests.support.eventually import eventually
 from tests.support.guarded import World, guarded, rules
 
 ALICE, BOB, CAROL = (f"{name}@example.com" for name in ("alice", "bob", "carol"))
-STAMPS = ("microapps-stamp-editors", "microapps-stamp-approvers")
+STAMPS = ("microapps-stamp-editors", "microapps-stamp-approvers", "microapps-stamp-cleanup")
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +58,19 @@ def test_editors_and_approvers_are_stamped_and_proven(world: World) -> None:
     assert (spec["approver"], spec["approverIdentities"]) == (CAROL, [f"user:{CAROL}"])
     assert spec["approverGroups"] == [admission.ANYONE, "system:authenticated"]
     world.kubectl("wait", "--for=condition=Approved", "mapp/app", "-n", world.tenant, "--timeout=30s")
+
+
+def test_who_lets_secrets_go_is_stamped_and_goes_with_the_reason(world: World) -> None:
+    skip = "microapps.dev/skip-secret-cleanup"
+    assert world.apply_app("lost", ALICE) == ""
+
+    def told() -> dict[str, str]:
+        return {k: v for k, v in read(world, "mapp", "lost")["metadata"]["annotations"].items() if k.startswith(skip)}
+
+    assert world.attempt("annotate", "mapp", "lost", "-n", world.tenant, f"{skip}=Vault is lost", user=CAROL) == ""
+    assert told() == {skip: "Vault is lost", f"{skip}-by": CAROL}
+    forged = {"metadata": {"annotations": {f"{skip}-by": BOB}}}
+    assert rules(world.patch("mapp", "lost", forged, "-n", world.tenant, user=ALICE)) == {"MA-SEC-002"}
+    taken = {"metadata": {"annotations": {skip: None}}}
+    assert world.patch("mapp", "lost", taken, "-n", world.tenant, user=ALICE) == ""
+    assert told() == {}

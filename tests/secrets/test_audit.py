@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +63,50 @@ def test_the_operator_itself_reads_no_secret(tenant: Tenant, store: Store, clust
     events = vault_audit(cluster, vault.audit_log, "--offline")
     assert events
     assert not [e for e in events if "microapp-operator" in e["principal"]]
+
+
+@contextmanager
+def listener(cluster: Cluster, socket: Path, out: Path) -> Iterator[None]:
+    """The command, taking what Vault writes to ``socket`` and appending events to ``out``; ended as an admin would."""
+    command = [sys.executable, "-m", "microapp_operator", "vault-audit", f"--listen={socket}"]
+    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
+    with out.open("ab") as events, subprocess.Popen(command, stdout=events, env=environment) as process:
+        try:
+            eventually(lambda: socket.is_socket() or process.poll() is not None)
+            assert process.poll() is None
+            yield
+        finally:
+            process.terminate()
+        assert process.wait(30) == 0
+
+
+@pytest.fixture
+def device(vault: LocalVault) -> Iterator[str]:
+    """Name of the socket device that a test enables; it is gone afterwards."""
+    yield "socket"
+    vault.client().sys.disable_audit_device("socket")
+
+
+def test_a_socket_device_is_listened_to_and_found_again_by_vault(
+    cluster: Cluster, tenant: Tenant, store: Store, device: str, tmp_path: Path
+) -> None:
+    namespace = with_secret(tenant, store)
+    app = store.login(namespace)
+    socket, out = tmp_path / "audit.sock", tmp_path / "events.jsonl"
+
+    def told() -> list[list[str]]:
+        events = [json.loads(each) for each in out.read_text().splitlines()]
+        return [[e["secret_id"], e["result"], e["justification"]] for e in events if namespace in e["principal"]]
+
+    read = [f"vault://secret/{tenant.name}/app/api", "success", f"{tenant.name}/tier/low"]
+    with listener(cluster, socket, out):
+        store.root.sys.enable_audit_device(
+            "socket", path=device, options={"address": str(socket), "socket_type": "unix"}
+        )
+        store.read(app, f"{tenant.name}/app/api")
+        eventually(told, [read])
+    store.read(app, f"{tenant.name}/app/api")  # nobody listens, and Vault serves all the same: it has other devices
+    assert told() == [read]
+    with listener(cluster, socket, out):
+        store.read(app, f"{tenant.name}/app/api")
+        eventually(lambda: told()[1:2], [read])

@@ -105,7 +105,9 @@ def test_an_admin_can_release_a_deletion_and_that_is_told(tenant: Tenant, store:
         why = "microapps.dev/skip-secret-cleanup=Vault is lost for good"
         tenant.kubectl("annotate", "mapp", "app", "-n", tenant.name, why)
         eventually(lambda: tenant.kubectl("get", "mapp", "app", "-n", tenant.name, "--ignore-not-found"), "")
-        eventually(lambda: "Vault is lost for good" in tenant.kubectl("get", "events", "-n", tenant.name))
+        who = tenant.kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
+        told = f"says {who}: Vault is lost for good"
+        eventually(lambda: told in tenant.kubectl("get", "events", "-n", tenant.name))
     finally:
         vault.unseal()
     assert store.exists(f"auth/kubernetes/role/{namespace}")

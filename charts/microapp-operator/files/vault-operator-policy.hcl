@@ -11,8 +11,15 @@ path "auth/kubernetes/role/ma-*" {
   }
 }
 path "sys/policies/acl/ma-*" { capabilities = ["create", "read", "update", "delete"] }
-# The entity of an account, once the account is gone.
-path "identity/lookup/entity" { capabilities = ["update"] }
+# The entity of an account, once the account is gone. Nobody else's can be looked up: ids can't be guessed.
+path "identity/lookup/entity" {
+  capabilities = ["update"]
+  required_parameters = ["alias_name", "alias_mount_accessor"]
+  allowed_parameters = {
+    "alias_name" = []
+    "alias_mount_accessor" = ["auth_kubernetes_*"]
+  }
+}
 path "identity/entity/id/*" { capabilities = ["delete"] }
 # When a secret was written last; never the secret.
 path "secret/metadata/*" { capabilities = ["read"] }

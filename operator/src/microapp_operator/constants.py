@@ -33,6 +33,10 @@ ANNOTATION_APPLIED_HASH: Final = f"{GROUP}/applied-hash"
 
 ANNOTATION_SKIP_CLEANUP: Final = f"{GROUP}/skip-secret-cleanup"
 """On a MicroApp: its deletion doesn't wait for the secret store; the value says why, and is told in an Event."""
+ANNOTATION_SKIP_CLEANUP_BY: Final = f"{GROUP}/skip-secret-cleanup-by"
+"""User name of who set that; stamped by admission."""
+VERB_SKIP_CLEANUP: Final = "skipcleanup"
+"""The right to set it: this verb on all MicroApps, so that nothing bound in one namespace gives it."""
 ANNOTATION_SECRETS: Final = f"{GROUP}/secrets"
 """On a pod template: digest of what the pods are replaced for when a secret or the agent's configuration changes."""
 

@@ -153,7 +153,7 @@ REMEDIES: dict[Reason, str] = {
     Reason.HELD: "Resolve what Approved or Stalled names; until then the last accepted revision runs.",
     Reason.CLEANUP_PENDING: (
         "Bring Vault back; nothing else is needed. To delete the app all the same and leave role, policy and leases "
-        "behind, an admin sets annotation microapps.dev/skip-secret-cleanup to the reason why."
+        "behind, an admin (verb skipcleanup) sets annotation microapps.dev/skip-secret-cleanup to the reason why."
     ),
     Reason.APPROVAL_PENDING: (
         "Ask reviewers to create an Approval with scope release, this fingerprint, and policyDigest and "

@@ -38,6 +38,10 @@ class Lines:
             self._rest, self._skipping = b"", True
         return lines
 
+    def end(self) -> list[bytes]:
+        """Nothing more comes: the line that hasn't ended, if there is one."""
+        return self.cut(b"\n") if self._rest or self._skipping else []
+
     def waiting(self) -> int:
         """Bytes that wait for their line to end."""
         return len(self._rest)
@@ -51,13 +55,21 @@ class Reader:
     write: Callable[[bytes], None]
     stop: threading.Event = field(default_factory=threading.Event)
 
+    def feed(self, lines: list[bytes]) -> None:
+        """Hand on the events that ``lines`` complete."""
+        self.write(b"".join(_events(self.transformer, lines)))
+
+    def finish(self) -> None:
+        """Nothing more comes: hand on what still waits for its response."""
+        self.write(b"".join(map(_encode, self.transformer.finish())))
+
     def read(self, stream: BinaryIO) -> None:
         """Everything of ``stream`` to its end, such as a pipe."""
         lines = Lines()
         while chunk := stream.read1(_CHUNK) if hasattr(stream, "read1") else stream.read(_CHUNK):
-            self._feed(lines.cut(chunk))
-        self._feed(lines.cut(b"\n"))
-        self.write(b"".join(map(_encode, self.transformer.finish())))
+            self.feed(lines.cut(chunk))
+        self.feed(lines.end())
+        self.finish()
 
     def follow(self, path: Path, state: Path | None, *, forever: bool = True) -> None:
         """The log at ``path`` from where ``state`` says, or its begin; ``forever``: wait for more until stopped."""
@@ -79,7 +91,7 @@ class Reader:
             while not self.stop.is_set():
                 chunk = file.read(_CHUNK)
                 if chunk:
-                    self._feed(lines.cut(chunk))
+                    self.feed(lines.cut(chunk))
                     self._save(state, inode, file.tell() - lines.waiting())
                 elif not forever or self._replaced(path, inode, file.tell()):
                     return (0, 0)
@@ -94,9 +106,6 @@ class Reader:
         except FileNotFoundError:
             return False
         return now.st_ino != inode or now.st_size < offset
-
-    def _feed(self, lines: list[bytes]) -> None:
-        self.write(b"".join(_events(self.transformer, lines)))
 
     def _restore(self, state: Path | None) -> tuple[int, int]:
         """(inode, offset) to go on from."""

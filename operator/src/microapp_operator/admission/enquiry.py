@@ -8,12 +8,12 @@ from microapp_operator.adapters.kubernetes.client import Call, KubernetesClient
 from microapp_operator.adapters.kubernetes.kinds import MICRO_APP
 from microapp_operator.admission.facts import Rulebook, build_approval_facts, build_exception_facts
 from microapp_operator.admission.feed import Feed
-from microapp_operator.constants import GROUP
+from microapp_operator.constants import GROUP, VERB_SKIP_CLEANUP
 from microapp_operator.errors import Gone
 from microapp_operator.gates import GateInput, build_subject, resolve_exceptions
 from microapp_operator.model import Approval, Manifest, MicroApp, RiskTier, parse
 from microapp_operator.policy.context import resolve_app
-from microapp_operator.policy.identity import stamp_editors
+from microapp_operator.policy.identity import resolve_skip, stamp_editors
 from microapp_operator.policy.review import Review
 from microapp_operator.ports import Clock
 
@@ -38,10 +38,11 @@ class ClusterEnquirer:
         self._client, self._feed, self._book, self._clock = client, feed, book, clock
 
     async def about(self, review: Review) -> Manifest:
-        """The editors' stamp for a MicroApp; for an Approval who asks, of which app, and what would fit."""
+        """For a MicroApp the stamps and who may let secrets be; for an Approval who asks, of which app, what fits."""
         await self._feed.ensure_namespace(review.namespace)
         if review.group == "MicroApp":
-            return {"editors": "\n".join(stamp_editors(review.request))}
+            editors = "\n".join(stamp_editors(review.request))
+            return {"editors": editors, "cleanup": await self._cleanup(review.request)}
         if review.group == "Approval" and review.request["operation"] == "CREATE":
             return {"approval": await self._approval(review)}
         return {}
@@ -75,7 +76,16 @@ class ClusterEnquirer:
         return {
             **facts,
             "exception": build_exception_facts(approval, book.rules, self._clock.now()),
-            "entitled": await self._entitled(user, approval.spec.tier),
+            "entitled": await self._allowed(user, resource="risktiers", verb="approve", name=approval.spec.tier),
+        }
+
+    async def _cleanup(self, request: Mapping[str, Any]) -> Manifest:
+        """The right is asked for where a reason is new, and in no namespace: a tenant's own gives it to nobody."""
+        why, stamp = resolve_skip(request)
+        user = request["userInfo"]
+        return {
+            "by": stamp,
+            "entitled": bool(why) and await self._allowed(user, resource="microapps", verb=VERB_SKIP_CLEANUP),
         }
 
     async def _app(self, namespace: str, name: str) -> MicroApp | None:
@@ -85,9 +95,8 @@ class ClusterEnquirer:
         except Gone:
             return None
 
-    async def _entitled(self, user: Mapping[str, Any], tier: str) -> bool:
-        """Whether RBAC gives ``user`` the verb approve on the tier (authorization.k8s.io/v1 SubjectAccessReview)."""
-        attributes = {"group": GROUP, "resource": "risktiers", "verb": "approve", "name": tier}
+    async def _allowed(self, user: Mapping[str, Any], **attributes: str) -> bool:
+        """Whether RBAC lets ``user`` do that to one of our kinds (authorization.k8s.io/v1 SubjectAccessReview)."""
         who = {
             "user": user.get("username") or "",
             "uid": user.get("uid") or "",
@@ -97,7 +106,7 @@ class ClusterEnquirer:
         body = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
-            "spec": {**who, "resourceAttributes": attributes},
+            "spec": {**who, "resourceAttributes": {"group": GROUP, **attributes}},
         }
         answer = await self._client.read(Call("POST", _ACCESS, "subjectaccessreviews", body=body))
         return bool(answer.get("status", {}).get("allowed"))

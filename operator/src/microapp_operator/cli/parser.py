@@ -50,6 +50,15 @@ def _address(text: str) -> tuple[str, int]:
         raise argparse.ArgumentTypeError(f"{text} is no address with a port; write 203.0.113.1:443") from error
 
 
+def _listen(text: str) -> Path | tuple[str, int]:
+    if "/" in text:
+        return Path(text)
+    address, port = _address(text if ":" in text else f"127.0.0.1:{text}")
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError(f"{port} is no port; write 127.0.0.1:9200")
+    return address, port
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of ``microapp-operator``; the subcommand is in ``command``."""
     parser = argparse.ArgumentParser(
@@ -84,7 +93,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_vault_audit(audit: argparse.ArgumentParser) -> None:
-    audit.add_argument("--log", type=Path, help="the log, followed as it grows; none: standard input, to its end")
+    source = audit.add_mutually_exclusive_group()
+    source.add_argument("--log", type=Path, help="the log, followed as it grows; none: standard input, to its end")
+    source.add_argument(
+        "--listen",
+        type=_listen,
+        help="take the log from Vault's socket device: path of a socket, port of loopback, or address:port",
+    )
     audit.add_argument("--state", type=Path, help="file in which to keep the place in the log between two runs")
     audit.add_argument("--once", action="store_true", help="end where the log ends now")
     audit.add_argument(

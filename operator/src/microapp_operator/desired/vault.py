@@ -105,15 +105,16 @@ def build_operator_policy(vault: VaultSettings) -> str:
     """The operator's own policy: roles and policies whose names begin with ma-, and what teardown needs.
 
     No path of it reads a secret. It may write policies, as it must: who holds its token could write one that does,
-    under ma-, which the audit log tells. Roles may name one policy, of that prefix, and nothing else.
+    under ma-, which the audit log tells. Roles may name one policy, of that prefix, and nothing else. Entities it may
+    delete by id only, as no name of theirs is ours to choose, and find by accounts of the cluster alone.
     """
     auth = vault.auth_mount
     lines = [
         "# Least privilege of microapp-operator. Its own role and policy don't begin with ma-: it can't change them.",
         _ROLES.format(path=f"auth/{auth}/role/ma-*"),
         _rule("sys/policies/acl/ma-*", "create", "read", "update", "delete"),
-        "# The entity of an account, once the account is gone.",
-        _rule("identity/lookup/entity", "update"),
+        "# The entity of an account, once the account is gone. Nobody else's can be looked up: ids can't be guessed.",
+        _LOOKUP,
         _rule("identity/entity/id/*", "delete"),
         "# When a secret was written last; never the secret.",
         _rule(f"{vault.kv_mount}/metadata/*", "read"),
@@ -143,6 +144,17 @@ _ROLES: Final = """path "{path}" {{
     "policies" = []
   }}
 }}"""
+
+
+_LOOKUP: Final = """path "identity/lookup/entity" {
+  capabilities = ["update"]
+  required_parameters = ["alias_name", "alias_mount_accessor"]
+  allowed_parameters = {
+    "alias_name" = []
+    "alias_mount_accessor" = ["auth_kubernetes_*"]
+  }
+}"""
+"""Accessors begin with the kind of auth method they are of: those of people are out of reach."""
 
 
 def _rule(path: str, *capabilities: str) -> str:

@@ -7,7 +7,12 @@ behind the account, as the cluster's authentication maps it). Admission stamps t
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from microapp_operator.constants import ANNOTATION_EDITORS, EXTRA_PERSON
+from microapp_operator.constants import (
+    ANNOTATION_EDITORS,
+    ANNOTATION_SKIP_CLEANUP,
+    ANNOTATION_SKIP_CLEANUP_BY,
+    EXTRA_PERSON,
+)
 from microapp_operator.model.microapp import drop_harmless
 from microapp_operator.policy.settings import PolicySettings
 
@@ -43,6 +48,22 @@ def stamp_editors(request: Mapping[str, Any]) -> tuple[str, ...]:
     if _reviewed(old):
         return me
     return (*before, *(name for name in me if name not in before))
+
+
+def resolve_skip(request: Mapping[str, Any]) -> tuple[str, str]:
+    """(reason that ``request`` newly gives for leaving an app's secrets behind, the stamp of who gave the present one).
+
+    The stamp goes with the reason: who takes that away, or copies a stamp without one, leaves none.
+    """
+    before, after = _annotations(request.get("oldObject")), _annotations(request.get("object"))
+    why = after.get(ANNOTATION_SKIP_CLEANUP) or ""
+    if why == (before.get(ANNOTATION_SKIP_CLEANUP) or ""):
+        return "", (before.get(ANNOTATION_SKIP_CLEANUP_BY) or "") if why else ""
+    return why, (request["userInfo"].get("username") or "") if why else ""
+
+
+def _annotations(subject: object) -> Mapping[str, Any]:
+    return _mapping(_mapping(subject, "metadata"), "annotations") if isinstance(subject, dict) else {}
 
 
 def _reviewed(app: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from microapp_operator.constants import API_VERSION
 from microapp_operator.gates import Voided
 from microapp_operator.model import MicroApp, MicroAppStatus
 from microapp_operator.ports import Children, Clock, Cluster, ObjectRef, Observed
-from microapp_operator.reconcile.secrets import NO_STORE, Secrets
+from microapp_operator.reconcile.secrets import Secrets
 from microapp_operator.settings import Capabilities
 
 
@@ -43,7 +43,7 @@ class Services:
     reporter: Reporting
     clock: Clock
     capabilities: Callable[[], Capabilities]
-    secrets: Secrets = NO_STORE
+    secrets: Secrets
 
 
 def app_ref(app: MicroApp) -> ObjectRef:

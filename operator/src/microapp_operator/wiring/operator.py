@@ -36,7 +36,7 @@ from microapp_operator.reconcile.prober import Prober
 from microapp_operator.reconcile.queue import WorkQueue
 from microapp_operator.reconcile.reconciler import Reconciler
 from microapp_operator.reconcile.report import Reporter
-from microapp_operator.reconcile.secrets import NO_STORE
+from microapp_operator.reconcile.secrets import NoStore
 from microapp_operator.reconcile.services import Services
 from microapp_operator.reconcile.store import Store
 from microapp_operator.reconcile.witness import Witness
@@ -178,7 +178,7 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
     metrics.track_queue(lambda: len(queue))
     reporter = Reporter(cluster, events, store, metrics)
     vault = connect_vault(settings.vault, queue, events, metrics) if settings.vault else None
-    secrets = vault.desk if vault else NO_STORE
+    secrets = vault.desk if vault else NoStore(events)
     services = Services(cluster, informer.cache, reporter, SystemClock(), informer.capabilities, secrets)
     engine = Engine(store, queue, Reconciler(store, queue, services), metrics, settings.workers)
     around = Surroundings(client, informer, policies, store, queue, SystemClock(), metrics.registry)

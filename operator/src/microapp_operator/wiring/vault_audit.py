@@ -26,6 +26,7 @@ from microapp_operator.adapters.kubernetes.client import (
 from microapp_operator.adapters.kubernetes.kinds import Kind
 from microapp_operator.adapters.kubernetes.watch import Watch
 from microapp_operator.adapters.vaultlog import Reader
+from microapp_operator.adapters.vaultsocket import listening, serve
 from microapp_operator.constants import API_VERSION
 from microapp_operator.errors import OperatorError
 from microapp_operator.model import Manifest
@@ -41,6 +42,9 @@ _PREFIX: Final = "microapp_operator_vault_audit"
 def run(arguments: argparse.Namespace) -> int:
     """Transform until the input ends or a signal comes; returns the exit status."""
     configure_logging(arguments.log_level, json=arguments.log_format == "json")
+    if wrong := _misused(arguments):
+        log.error("cannot_run", why=wrong)
+        return 2
     return uvloop.run(_run(arguments))
 
 
@@ -75,8 +79,20 @@ async def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _misused(arguments: argparse.Namespace) -> str:
+    """Flags that mean nothing together; empty when all is well."""
+    if arguments.state is not None and arguments.log is None:
+        return "--state keeps the place in the file of --log; a socket or a pipe has none to go on from: leave it out"
+    if arguments.once and arguments.listen is not None:
+        return "--once ends where a file ends, and what --listen takes has no end: leave one of them out"
+    return ""
+
+
 def _read(reader: Reader, arguments: argparse.Namespace) -> None:
-    if arguments.log is None:
+    if arguments.listen is not None:
+        with listening(arguments.listen) as server:
+            serve(reader, server)
+    elif arguments.log is None:
         reader.read(sys.stdin.buffer)
     else:
         reader.follow(arguments.log, arguments.state, forever=not arguments.once)

@@ -4,7 +4,7 @@ The reconciler leaves wishes with the desk and reads what was last seen; workers
 for another pass when something changed.
 """
 
-from microapp_operator.reconcile.secrets.desk import NO_STORE, Desk, Secrets
+from microapp_operator.reconcile.secrets.desk import Desk, NoStore, Secrets
 from microapp_operator.reconcile.secrets.lane import SecretLane
 
-__all__ = ["NO_STORE", "Desk", "SecretLane", "Secrets"]
+__all__ = ["Desk", "NoStore", "SecretLane", "Secrets"]

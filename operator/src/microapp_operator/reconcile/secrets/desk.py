@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from microapp_operator.constants import ANNOTATION_SKIP_CLEANUP
+from microapp_operator.constants import ANNOTATION_SKIP_CLEANUP, ANNOTATION_SKIP_CLEANUP_BY
 from microapp_operator.decide.decision import Decision
 from microapp_operator.decide.rotation import Rotation, allowed_age, evaluate_rotation
 from microapp_operator.decide.secret_view import SecretsView
@@ -40,26 +40,30 @@ class Secrets(Protocol):
         """Nothing of the app is left."""
 
 
-class _NoStore:
-    """Without a store nothing is known of secrets, and nothing can be done."""
+class NoStore:
+    """``Secrets`` without a store: nothing is known of them, and nothing can be done."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
 
     def blocks_release(self, app: MicroApp, declared: Decision) -> Finding | None:  # noqa: ARG002
+        """Nothing."""
         return None
 
     def attend(self, draft: Draft, own: Sequence[Observed]) -> float | None:  # noqa: ARG002
+        """Nothing to ask for."""
         return None
 
     def dismantle(self, app: MicroApp) -> Finding | None:
-        if app.status.secret_store is None or app.metadata.annotations.get(ANNOTATION_SKIP_CLEANUP):
+        """What was made while there was a store holds the app, until an admin says not to wait."""
+        record = app.status.secret_store
+        if record is None or _skipped(app, record, self._events):
             return None
         message = "the app has an identity in Vault, which this operator isn't connected to any more."
         return Finding(Reason.CLEANUP_PENDING, "", message)
 
     def forget(self, app: MicroApp) -> None:
         """Nothing was kept."""
-
-
-NO_STORE: Final[Secrets] = _NoStore()
 
 
 class Desk:
@@ -111,10 +115,7 @@ class Desk:
         if record is None or self._lane.remove(key, Removal(record.role, record.account_uid)):
             return None
         obstacle = self._lane.outage or self._lane.refusal(key)
-        why = app.metadata.annotations.get(ANNOTATION_SKIP_CLEANUP, "").strip()
-        if why and obstacle is not None:
-            message = f"role and policy {record.role} may be left in Vault: {why}. {Reason.CLEANUP_SKIPPED.remedy}"
-            self._publish(app, Reason.CLEANUP_SKIPPED, message, warning=True)
+        if obstacle is not None and _skipped(app, record, self._events):
             return None
         return Finding(Reason.CLEANUP_PENDING, "", obstacle.message if obstacle else "its identity is being removed.")
 
@@ -128,7 +129,7 @@ class Desk:
         how = f"was changed ({', '.join(fields)})" if fields else "was deleted"
         message = f"Vault {what} {how}; it is repaired. {Reason.DRIFT_REPAIRED.remedy}"
         self._metrics.drift("Vault", Reason.DRIFT_REPAIRED)
-        self._publish(wish.app, Reason.DRIFT_REPAIRED, message, warning=True)
+        _publish(self._events, wish.app, Reason.DRIFT_REPAIRED, message)
 
     def _give_up(self, draft: Draft, key: Key, record: SecretStoreStatus | None) -> float | None:
         """The app has no business in the store, or none any more."""
@@ -174,12 +175,7 @@ class Desk:
         for entry in after:
             if old.get(entry.name) and entry.version != old[entry.name]:
                 message = f"Secret {entry.name} ({entry.secret_id}) was rotated at {entry.rotated_at}."
-                self._publish(app, Reason.SECRET_ROTATED, message, warning=False)
-
-    def _publish(self, app: MicroApp, reason: Reason, message: str, *, warning: bool) -> None:
-        meta = app.metadata
-        ref = ObjectRef("microapps.dev/v1alpha1", "MicroApp", meta.namespace, meta.name)
-        self._events.publish(ref, uid=meta.uid, reason=reason, message=message[:1024], warning=warning)
+                _publish(self._events, app, Reason.SECRET_ROTATED, message, warning=False)
 
 
 def _key(app: MicroApp) -> Key:
@@ -194,3 +190,21 @@ def _from_another_store(tier: RiskTier) -> bool:
 
 def _restarts(entries: Sequence[SecretStatus]) -> dict[str, int]:
     return {e.name: e.restarts for e in entries if e.restarts}
+
+
+def _skipped(app: MicroApp, record: SecretStoreStatus, events: Events) -> bool:
+    """Whether an admin says not to wait for the store, which is told, with their name."""
+    annotations = app.metadata.annotations
+    why = annotations.get(ANNOTATION_SKIP_CLEANUP, "").strip()
+    if not why:
+        return False
+    who = annotations.get(ANNOTATION_SKIP_CLEANUP_BY) or "somebody whom nothing stamped"
+    message = f"role and policy {record.role} may be left in Vault, says {who}: {why}. {Reason.CLEANUP_SKIPPED.remedy}"
+    _publish(events, app, Reason.CLEANUP_SKIPPED, message)
+    return True
+
+
+def _publish(events: Events, app: MicroApp, reason: Reason, message: str, *, warning: bool = True) -> None:
+    meta = app.metadata
+    ref = ObjectRef("microapps.dev/v1alpha1", "MicroApp", meta.namespace, meta.name)
+    events.publish(ref, uid=meta.uid, reason=reason, message=message[:1024], warning=warning)
