@@ -1,10 +1,15 @@
 """Fixtures every suite here may use: the cluster it acts on, and kubectl against it."""
 
 import pytest
+from hypothesis import settings
 
 from tests.support.cluster import cluster, kubectl
 
 __all__ = ["cluster", "kubectl"]
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+"""How long an example takes says how busy the machine is."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -170,7 +170,7 @@ def world(kubectl: Kubectl, cluster: Cluster, installed: None) -> Iterator[World
     kubectl("delete", "namespace", namespace, "--wait=false")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from([MALLORY, TWIN, OTHER]), STEPS), min_size=1, max_size=12))
 def test_no_sequence_of_one_person_ends_in_an_approval(
     world: World, steps: list[tuple[Account, tuple[str, Any]]]

@@ -1,5 +1,6 @@
 """The engine never answers with an accidental allow, whatever it is given."""
 
+import gzip
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from hack.policy.cases import base
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.support.bundles import SOUND, compiled, handmade, packed
 
@@ -49,7 +50,7 @@ def test_a_missing_entry_point_is_refused(tmp_path: Path) -> None:
         RegoEngine(bundle)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary(max_size=64))
 def test_noise_is_refused(noise: bytes) -> None:
     for bundle in (noise, packed(noise, noise)):
@@ -57,16 +58,25 @@ def test_noise_is_refused(noise: bytes) -> None:
             RegoEngine(bundle)
 
 
-@settings(max_examples=200, deadline=None)
+def says_the_same(packed: bytes) -> bool:
+    """A few bits of a gzip file mean nothing (RFC 1951, such as codes that no symbol of its block uses)."""
+    try:
+        return gzip.decompress(packed) == gzip.decompress(SHIPPED)
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
+@settings(max_examples=200)
 @given(st.integers(GZIP_HEADER * 8, len(SHIPPED) * 8 - 1))
 def test_a_bundle_with_one_bit_flipped_is_refused(bit: int) -> None:
     flipped = bytearray(SHIPPED)
     flipped[bit // 8] ^= 1 << bit % 8
+    assume(not says_the_same(bytes(flipped)))
     with pytest.raises(PolicyFailure, match=r"no policy bundle|cut off"):
         RegoEngine(bytes(flipped))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, len(SHIPPED) - 1))
 def test_a_bundle_cut_short_is_refused(length: int) -> None:
     with pytest.raises(PolicyFailure, match=r"no policy bundle|cut off"):

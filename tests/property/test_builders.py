@@ -66,7 +66,7 @@ FORBIDDEN_KEYS = {
 }
 POD_VOLUMES = {"emptyDir", "persistentVolumeClaim", "image"}
 
-laws = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+laws = settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 
 
 def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -291,7 +291,7 @@ def test_a_riskier_tier_has_at_least_the_room_of_a_lesser_one() -> None:
         assert all(parse_quantity(greater[key]) >= parse_quantity(lesser[key]) for key in lesser)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(RAW, TIER, CONTEXT, st.data())
 def test_changing_any_leaf_changes_the_seal(
     raw: Manifest, tier: RiskTier, context: RenderContext, data: st.DataObject

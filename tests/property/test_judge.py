@@ -29,7 +29,7 @@ from microapp_operator.adapters.rego import RegoEngine, packaged_bundle
 from microapp_operator.admission.judge import Answer, Judge
 from microapp_operator.constants import LABEL_STAGE
 
-LAWS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LAWS = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 IDENTITY: tuple[Path, ...] = tuple((name,) for name in ("uid", "operation", "kind", "subResource", "namespace"))
 """What a request is about: another question has another answer."""
 

@@ -108,7 +108,7 @@ APPS = st.builds(
     SECRETS,
     SPEC,
 )
-laws = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+laws = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 
 
 def permitted(app: MicroApp, source: SecretSource, connectors: dict[str, Connector], store: VaultSettings) -> str:

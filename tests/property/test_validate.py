@@ -26,7 +26,7 @@ from microapp_operator.cli.sarif import build_sarif
 from microapp_operator.cli.sources import Problem, Source
 from microapp_operator.errors import PolicyFailure
 
-LAWS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LAWS = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 MANIFESTS = [request_of(name)["object"] for name in bases() if name != "exec"]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -101,7 +101,7 @@ failing = st.tuples(quick, st.just(False))
 working = st.tuples(st.one_of(quick, slow), st.just(True))
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.one_of(working, failing), max_size=60))
 def test_every_leaf_in_use_is_trusted_for_two_years(steps: list[tuple[timedelta, bool]]) -> None:
     life = Life()
@@ -114,7 +114,7 @@ def test_every_leaf_in_use_is_trusted_for_two_years(steps: list[tuple[timedelta,
         life.check()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.integers(1, 500 * 24), min_size=1, max_size=12), st.booleans())
 def test_rotate_settles_at_once_after_any_absence(hours: list[int], publishes: bool) -> None:
     life = Life()

@@ -15,7 +15,7 @@ from microapp_operator.errors import InvalidSpec
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 DNS_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
-laws = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+laws = settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 
 
 @laws

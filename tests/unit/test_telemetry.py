@@ -28,7 +28,7 @@ SECRET_KEYS = (
 )  # fmt: skip
 HARMLESS_KEYS = ("app", "namespace", "generation", "reason", "kind", "message", "path", "key", "keys", "code", "pass")
 
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+unhurried = settings(suppress_health_check=[HealthCheck.too_slow])
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text("aZ0 é\n", max_size=4)
 harmless = st.sampled_from(HARMLESS_KEYS)
 secret_entry = st.tuples(
