@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 from hack.helm import CHART, POLICY_API, HelmError, helm, objects, render
 from hack.install import ROOT
 
+from microapp_operator.adapters.kubernetes.kinds import CHILDREN, KNATIVE_SERVICE, OPTIONAL
 from microapp_operator.adapters.rego import RegoEngine, packaged_bundle
 from microapp_operator.cli.parser import build_parser
 from microapp_operator.desired.probe import CHECK, LABEL_PROBE, TARGET
@@ -302,3 +304,13 @@ def test_isolation_is_probed_once_the_image_is_pinned() -> None:
         assert ("--probe-image=registry.example.com/a/b@sha256:" in text) == probed
         assert ("kind: DaemonSet" in text) == probed
         assert ("--wasm-image=registry.example.com/a/b@sha256:" in text) == (pinned in flags)
+
+
+@pytest.mark.parametrize("flags", [[POLICIES], FULL], ids=["without-a-vault", "with-one"])
+def test_whatever_is_served_can_be_watched_or_the_operator_would_wait_for_it_for_ever(flags: list[str]) -> None:
+    rendered = objects(render("--show-only=templates/operator-rbac.yaml", *flags))
+    role = next(m for m in rendered if m["kind"] == "ClusterRole")
+    may = {each for rule in role["rules"] for each in product(rule["apiGroups"], rule["resources"], rule["verbs"])}
+    for kind in (*CHILDREN, *OPTIONAL, KNATIVE_SERVICE):
+        group = kind.api_version.rpartition("/")[0]
+        assert {(group, kind.plural, "list"), (group, kind.plural, "watch")} <= may, kind

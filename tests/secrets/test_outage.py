@@ -74,6 +74,27 @@ def test_an_app_made_during_an_outage_gets_its_identity_afterwards(
     assert store.login(namespace)
 
 
+@pytest.mark.parametrize("outage", ["sealed", "stopped"])
+def test_an_operator_that_starts_during_an_outage_says_so_and_recovers(
+    tenant: Tenant, store: Store, vault: LocalVault, operator: OperatorProcess, outage: str
+) -> None:
+    namespace = with_secret(tenant, store)
+    operator.stop()
+    if outage == "sealed":
+        vault.seal()
+    else:
+        vault.stop()
+    try:
+        operator.start()
+        reason = {"sealed": "SecretStoreSealed", "stopped": "SecretStoreUnreachable"}[outage]
+        eventually(lambda: tenant.reasons("app", "VaultReachable"), ("False", reason))
+    finally:
+        recover(vault, outage)
+    eventually(lambda: tenant.reasons("app", "SecretsReady"), ("True", "SecretsDelivered"), timeout=RECOVERY)
+    assert "pulse_crashed" not in operator.log.read_text()
+    assert store.login(namespace)
+
+
 def test_a_deletion_waits_for_vault_and_ends_clean_once_it_is_back(
     tenant: Tenant, store: Store, vault: LocalVault
 ) -> None:

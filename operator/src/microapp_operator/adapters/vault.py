@@ -29,6 +29,7 @@ OnRequest = Callable[[str, int, float], None]
 """(operation, HTTP code or 0 when there was none, seconds)."""
 
 _SELF: Final = "auth/token/lookup-self"
+_HEALTH: Final = "sys/health?standbyok=true&perfstandbyok=true&sealedcode=200&uninitcode=200"
 _THREADS: Final = 8
 _TIMEOUT: Final = (3.05, 10.0)
 """Seconds to connect, and to wait for the next byte."""
@@ -94,11 +95,15 @@ class VaultStore:
             raise StoreDown(_unreachable(f"no answer within {_PATIENCE:.0f} s.")) from error
 
     def _ping(self) -> None:
-        """A standby answers too, with 429 or 473 (Vault, /sys/health)."""
-        client = self.client()
-        answer = self._timed("health", lambda: client.adapter.get("/v1/sys/health?standbyok=true&perfstandbyok=true"))
-        if getattr(answer, "status_code", 200) != 200:
-            raise StoreDown(_unreachable(f"/sys/health answers {answer.status_code}."))
+        """Sealed or not is read off the answer, whose code is that of an active server then (Vault, /sys/health)."""
+        try:
+            health = self.asked_with("", "health", _HEALTH, lambda client: client.adapter.get(f"/v1/{_HEALTH}"))
+        except failures.Forbidden as error:
+            raise explain("health", _HEALTH, error) from error
+        if not isinstance(health, dict) or not health.get("initialized"):
+            raise StoreDown(_unreachable("what answers /sys/health is no Vault that was initialised."))
+        if health.get("sealed"):
+            raise StoreDown(Finding(Reason.SECRET_STORE_SEALED, "", "Vault is sealed."))
         self._asked("read", _SELF, lambda each: each.adapter.get(f"/v1/{_SELF}"))
 
     def _delete_entity(self, account_uid: str) -> None:
