@@ -12,6 +12,8 @@ from tests.support.eventually import eventually
 from tests.support.faults import FaultProxy
 from tests.support.settings import settings_flag
 
+OPEN = {"podSelector": {}, "ingress": [{}]}
+
 
 @pytest.fixture
 def proxy(cluster: Cluster, installed: None, tmp_path: Path) -> Iterator[FaultProxy]:  # noqa: ARG001
@@ -113,6 +115,30 @@ def test_a_stop_in_the_middle_leaves_nothing_half_done(proxy: FaultProxy, tenant
         tenant.wait("app", "Ready")
         assert tenant.get("mapp", "app")["status"]["namespace"] == {"name": namespace, "uid": uid}
         tenant.kubectl("delete", "mapp", "app", "-n", tenant.name, "--timeout=60s")
+
+
+@pytest.mark.usefixtures("behind")
+def test_what_others_do_while_a_pass_is_at_work_is_undone_by_the_next(proxy: FaultProxy, tenant: Tenant) -> None:
+    """A foreign policy in another app's namespace comes by the same watch, later: once it is told of, all was seen."""
+    tenant.apply("witness")
+    tenant.wait("witness", "Ready")
+    namespace = f"ma-{tenant.name}-app"
+    with proxy.hold("PATCH", f"/{namespace}/deployments/") as held:
+        tenant.apply(ingress={"from": [{"microApp": {"namespace": tenant.name, "name": "witness"}}]})
+        assert held.wait(30)
+        own = tenant.get("networkpolicy", "default-deny", namespace)
+        own["metadata"] = {"name": "copy", "namespace": namespace, "labels": own["metadata"]["labels"]}
+        tenant.kubectl("create", "-f", "-", stdin=json.dumps(own))
+        tenant.kubectl("delete", "networkpolicy", "default-deny", "-n", namespace)
+        opened = json.dumps({"spec": {"egress": [{}]}})
+        tenant.kubectl("patch", "networkpolicy", "allow-ingress", "-n", namespace, "--type=merge", "-p", opened)
+        foreign = {**own, "metadata": {"name": "foreign", "namespace": f"ma-{tenant.name}-witness"}, "spec": OPEN}
+        tenant.kubectl("create", "-f", "-", stdin=json.dumps(foreign))
+        eventually(lambda: "foreign" in tenant.condition("witness", "NetworkIsolated")[2])
+    tenant.wait("app", "Ready")
+    eventually(lambda: tenant.exists("networkpolicy", "copy", namespace), False)
+    eventually(lambda: tenant.exists("networkpolicy", "default-deny", namespace))
+    eventually(lambda: "egress" in tenant.get("networkpolicy", "allow-ingress", namespace)["spec"], False)
 
 
 @pytest.mark.usefixtures("behind")

@@ -6,6 +6,8 @@
         proxy.silence_watches(True)      # streams stay open, bring nothing, and new ones too
         proxy.silence_feed(True)         # the same for whole-object watches of MicroApps: kopf's
         proxy.blackhole(True)            # no request is answered at all
+        with proxy.hold("PATCH", r"/deployments/") as held:
+            held.wait()                  # until one is there; it goes on when the block ends
         proxy.count("PATCH")             # requests that reached the API server
 
 It runs in a thread with a loop of its own, so that synchronous tests can drive it. Clients use
@@ -17,7 +19,8 @@ import re
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +41,13 @@ class _Fault:
 
 
 @dataclass
+class _Hold:
+    method: str
+    path: re.Pattern[str]
+    waiting: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass
 class FaultProxy:
     """``upstream``: kubeconfig of the real API server; ``folder``: where ours is written."""
 
@@ -45,6 +55,7 @@ class FaultProxy:
     folder: Path
     kubeconfig: Path = field(init=False)
     _faults: list[_Fault] = field(default_factory=list, init=False)
+    _holds: list[_Hold] = field(default_factory=list, init=False)
     _streams: set[web.StreamResponse] = field(default_factory=set, init=False)
     _counts: Counter[str] = field(default_factory=Counter, init=False)
     _silent: bool = field(default=False, init=False)
@@ -62,6 +73,16 @@ class FaultProxy:
     def pending_faults(self) -> int:
         """Answers still to be spoilt."""
         return sum(f.times for f in self._faults)
+
+    @contextmanager
+    def hold(self, method: str, path: str) -> Iterator[threading.Event]:
+        """Let requests that match wait inside; the event is set once there is one."""
+        held = _Hold(method, re.compile(path))
+        self._holds.append(held)
+        try:
+            yield held.waiting
+        finally:
+            self._holds.remove(held)
 
     def close_watches(self) -> None:
         """Cut every open stream."""
@@ -145,6 +166,10 @@ class FaultProxy:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         while self._dark:  # noqa: ASYNC110 - set from another thread
             await asyncio.sleep(0.05)
+        for hold in [h for h in self._holds if h.method == request.method and h.path.search(request.path)]:
+            hold.waiting.set()
+            while hold in self._holds:  # noqa: ASYNC110 - ended from another thread
+                await asyncio.sleep(0.05)
         for fault in tuple(self._faults):
             if fault.times and request.method == fault.method and fault.path.search(request.path):
                 fault.times -= 1

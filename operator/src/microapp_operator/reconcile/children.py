@@ -5,7 +5,7 @@ otherwise it is applied, and replaced when a foreign manager added fields an app
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any
 
 from microapp_operator.constants import ANNOTATION_APPLIED_HASH
@@ -14,7 +14,7 @@ from microapp_operator.errors import Blocked, Gone, InvalidSpec, OperatorError, 
 from microapp_operator.model import Manifest, MicroApp
 from microapp_operator.ports import Cluster, ObjectRef, Observed
 from microapp_operator.reasons import Finding, Reason
-from microapp_operator.reconcile.ownership import GUARDED_KINDS
+from microapp_operator.reconcile.ownership import GUARDED_KINDS, ChildRow, child_row
 
 KEPT_KINDS = frozenset({"PersistentVolumeClaim"})
 """Never pruned by an edit: they hold data, and go with the app only."""
@@ -40,8 +40,7 @@ class ChildWriter:
 
     def remember(self, children: Iterable[Observed]) -> None:
         """These children are known to be as they should."""
-        for child in children:
-            self._left.setdefault(child.ref, child.fields_digest)
+        self._left.update((child.ref, child.fields_digest) for child in children)
 
     def forget(self, namespace: str) -> None:
         """The app of ``namespace`` is gone."""
@@ -54,11 +53,7 @@ class ChildWriter:
         Guardrails stand before anything opens, and what is closed closes before anything new runs.
         """
         have = {o.ref: o for o in own}
-        wanted = {ref_of(m) for m in (*plan.guardrails, *plan.openings, *plan.workload)}
-        surplus = [o for o in own if o.ref not in wanted and o.ref.kind not in KEPT_KINDS and not o.deleting]
-        if not plan.workload:
-            # Withheld, not removed: what ran before keeps running until it can be judged again. Rights go at once.
-            surplus = [o for o in surplus if o.ref.kind in GUARDED_KINDS]
+        surplus = [o for o in _surplus(plan, own) if not o.deleting]
         await self._wave(app, plan.guardrails, have, drifted)
         await self._prune(o for o in surplus if o.ref.kind in GUARDED_KINDS)
         await self._wave(app, plan.openings, have, drifted)
@@ -85,6 +80,17 @@ class ChildWriter:
             result = await self._cluster.replace(manifest, uid=result.uid, resource_version=result.resource_version)
         self._left[ref] = result.fields_digest
 
+    def left(self, plan: Plan, own: Sequence[Observed]) -> Iterator[ChildRow]:
+        """Namespace and children as ``bring`` left them, and those of ``own`` that it keeps without applying them.
+
+        Not as they are by now: what somebody changed while it was at work must be seen as a change by the next pass.
+        """
+        for manifest in (plan.namespace, *_children(plan)):
+            ref, applied = ref_of(manifest), manifest["metadata"]["annotations"][ANNOTATION_APPLIED_HASH]
+            yield ref.kind, ref.name, applied, self._left.get(ref, ""), False
+        gone = {o.ref for o in _surplus(plan, own)} | {ref_of(m) for m in _children(plan)}
+        yield from (child_row(o) for o in own if o.ref not in gone)
+
     async def _wave(
         self, app: MicroApp, manifests: Sequence[Manifest], have: dict[ObjectRef, Observed], drifted: bool
     ) -> None:
@@ -92,6 +98,20 @@ class ChildWriter:
 
     async def _prune(self, surplus: Iterable[Observed]) -> None:
         await _all(self._cluster.delete(o.ref, uid=o.uid) for o in surplus)
+
+
+def _children(plan: Plan) -> tuple[Manifest, ...]:
+    return (*plan.guardrails, *plan.openings, *plan.workload)
+
+
+def _surplus(plan: Plan, own: Sequence[Observed]) -> list[Observed]:
+    """Those of ``own`` that ``plan`` has no place for, unless they hold data.
+
+    A workload is withheld, not removed: what ran before keeps running until it can be judged again. Rights go at once.
+    """
+    wanted = {ref_of(m) for m in _children(plan)}
+    surplus = [o for o in own if o.ref not in wanted and o.ref.kind not in KEPT_KINDS]
+    return surplus if plan.workload else [o for o in surplus if o.ref.kind in GUARDED_KINDS]
 
 
 _SEVERITY: tuple[type[OperatorError], ...] = (Gone, InvalidSpec, Blocked, Waiting, OperatorError)

@@ -23,6 +23,7 @@ from microapp_operator.reasons import Finding, Reason
 from microapp_operator.reconcile.children import ChildWriter
 from microapp_operator.reconcile.draft import Draft
 from microapp_operator.reconcile.ownership import (
+    child_row,
     children_hash,
     foreign_guards,
     judge_foreign,
@@ -68,10 +69,12 @@ class Converger:
             raise Blocked(build_not_ours(app, namespace.ref.name))
         draft.effective = declared if self._may_run(draft, declared) else await self._accepted(app, around)
         inputs = self._inputs(draft)
-        if not self._settled(app, namespace, inputs):
-            namespace = await self._apply(draft, namespace, drifted=inputs == app.status.rendered_hash)
+        if self._settled(app, namespace, inputs):
+            draft.rendered_hash, draft.children_hash = inputs, app.status.children_hash
+        else:
+            namespace = await self._apply(draft, namespace, inputs)
         assert namespace is not None  # _settled is false without one, and _apply returns one
-        await self._observe(draft, namespace, inputs)
+        await self._observe(draft, namespace)
         ends = [d.verdict.expires for d in (declared, draft.effective) if d and d.verdict.expires]
         pause = [(min(ends) - now + _EXPIRY_SLACK).total_seconds()] if ends else []
         if draft.workload is not None and draft.workload.reason in _UNSETTLED:
@@ -128,13 +131,13 @@ class Converger:
         if namespace is None or FINALIZER not in app.metadata.finalizers or app.status.rendered_hash != inputs:
             return False
         own = own_children(app, self._services.children.within(namespace.ref.name))
-        if app.status.children_hash != children_hash(namespace, own):
+        if app.status.children_hash != children_hash(namespace.uid, map(child_row, (namespace, *own))):
             return False
         self._writer.remember((namespace, *own))
         return True
 
-    async def _apply(self, draft: Draft, namespace: Observed | None, *, drifted: bool) -> Observed:
-        app = draft.app
+    async def _apply(self, draft: Draft, namespace: Observed | None, inputs: str) -> Observed:
+        app, drifted = draft.app, inputs == draft.app.status.rendered_hash
         if FINALIZER not in app.metadata.finalizers:
             raw = await self._services.cluster.add_finalizer(app_ref(app), uid=app.metadata.uid)
             self._store.put_app(raw)
@@ -142,6 +145,8 @@ class Converger:
         namespace = await self._ensure_namespace(draft, plan.namespace, namespace, drifted=drifted)
         own = own_children(app, self._services.children.within(namespace.ref.name))
         await self._writer.bring(app, plan, own, drifted=drifted)
+        draft.rendered_hash = inputs
+        draft.children_hash = children_hash(namespace.uid, self._writer.left(plan, own))
         return self._services.children.namespace(namespace.ref.name) or namespace
 
     def _plan(self, draft: Draft) -> Plan:
@@ -187,14 +192,13 @@ class Converger:
         self._writer.remember((created,))
         return created
 
-    async def _observe(self, draft: Draft, namespace: Observed, inputs: str) -> None:
+    async def _observe(self, draft: Draft, namespace: Observed) -> None:
         """Note what is in place now."""
         app, chosen = draft.app, draft.effective
         within = self._services.children.within(namespace.ref.name)
         own = own_children(app, within)
         draft.namespace = NamespaceStatus(name=namespace.ref.name, uid=namespace.uid)
         draft.guarded = True
-        draft.rendered_hash, draft.children_hash = inputs, children_hash(namespace, own)
         found = next((o for o in own if o.status is not None), None)
         if chosen is not None and chosen.runtime is not None and (found is not None or not chosen.withheld):
             if not chosen.withheld:

@@ -1,6 +1,6 @@
 """Whose is it: namespaces bound by UID, children by label, and foreign objects that weaken isolation. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from microapp_operator.model import Manifest, MicroApp
 from microapp_operator.model.canonical import digest
@@ -9,6 +9,10 @@ from microapp_operator.reasons import Finding, Reason
 
 GUARDED_KINDS = frozenset({"NetworkPolicy", "RoleBinding"})
 """Kinds of which a foreign object in a governed namespace adds rights: both are purely additive."""
+
+
+ChildRow = tuple[str, str, str, str, bool]
+"""Kind, name, applied-hash, digest of the fields, deleting."""
 
 
 def owns_namespace(app: MicroApp, namespace: Observed) -> bool:
@@ -54,7 +58,11 @@ def judge_foreign(observed: Observed, full: Manifest) -> Finding | None:
     return Finding(Reason.FOREIGN_NETWORK_POLICY, "", message)
 
 
-def children_hash(namespace: Observed, children: Sequence[Observed]) -> str:
-    """Digest of the namespace and its children as they are, as far as we and foreign writers own them."""
-    rows = sorted([o.ref.kind, o.ref.name, o.applied_hash, o.fields_digest, o.deleting] for o in (namespace, *children))
-    return digest([namespace.uid, rows])
+def children_hash(uid: str, rows: Iterable[ChildRow]) -> str:
+    """Digest of the namespace with ``uid`` and of what is in it, as far as we and foreign writers own it."""
+    return digest([uid, sorted(map(list, rows))])
+
+
+def child_row(observed: Observed) -> ChildRow:
+    """One object as it is."""
+    return observed.ref.kind, observed.ref.name, observed.applied_hash, observed.fields_digest, observed.deleting
