@@ -13,6 +13,7 @@ from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
 from hack.process import OperatorProcess
 from hack.samples import app_manifest
+
 from tests.support.eventually import eventually
 from tests.support.settings import settings_flag
 from tests.support.tls import Webhook
@@ -25,9 +26,12 @@ def installed(kubectl: Kubectl) -> None:
     grant_reviewers(kubectl)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def operator(cluster: Cluster, installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:  # noqa: ARG001
-    """One operator for all tests that don't stop it."""
+    """One operator for all tests here that don't stop it.
+
+    It ends with this package: other suites have operators with other settings, and two would undo each other's work.
+    """
     folder = tmp_path_factory.mktemp("operator")
     with OperatorProcess(cluster.kubeconfig, folder / "operator.log", (settings_flag(folder),)) as process:
         yield process

@@ -11,6 +11,7 @@ from hack import admission
 from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
 from hack.samples import IMAGE, app_manifest
+
 from tests.support.api import Account, Api
 from tests.support.guarded import EMERGENCY, World, guarded, rules
 

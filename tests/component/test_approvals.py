@@ -15,11 +15,11 @@ from hack import approve as approving
 from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
 from hack.samples import IMAGE, app_manifest
-from tests.support.eventually import eventually
-from tests.support.guarded import World, guarded, rules
 
 from microapp_operator.gates import compute_exception_fingerprint
 from microapp_operator.model.approval import PolicyException
+from tests.support.eventually import eventually
+from tests.support.guarded import World, guarded, rules
 
 ALICE, BOB, CAROL, DAN = (f"{name}@example.com" for name in ("alice", "bob", "carol", "dan"))
 CONTACT = "finance-ops@example.com"

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from tests.support.tls import Connection, echoing, served
 
 from microapp_operator.admission import rotation
 from microapp_operator.admission.certificates import build_keyring
 from microapp_operator.admission.rotation import FileCertificates, ServingContext, keep_fresh
 from microapp_operator.errors import InvalidSpec, Transient
+from tests.support.tls import Connection, echoing, served
 
 NOW = datetime.now(UTC)
 

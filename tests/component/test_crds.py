@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hack.kubectl import Kubectl, KubectlError
 from hack.samples import app_manifest
+
+from microapp_operator.model import MicroApp, RiskTier, parse
 from tests.component.conftest import Tenant
 from tests.golden.tiers import load_tiers
 from tests.support.eventually import eventually
-
-from microapp_operator.model import MicroApp, RiskTier, parse
 
 EGRESS: dict[str, Any] = {
     "name": "api",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hack.lab.context import Cluster
 from hack.process import OperatorProcess
+
 from tests.component.conftest import Tenant
 from tests.support.eventually import eventually
 from tests.support.faults import FaultProxy

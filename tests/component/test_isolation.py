@@ -17,6 +17,7 @@ from hack.kubectl import Kubectl, KubectlError
 from hack.lab.context import Cluster, kubectl_binary
 from hack.process import OperatorProcess
 from hack.samples import IMAGE
+
 from tests.component.conftest import Tenant
 from tests.support.eventually import eventually
 from tests.support.samples import tier_manifest

@@ -10,6 +10,7 @@ import pytest
 from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
 from hack.process import OperatorProcess
+
 from tests.component.conftest import Tenant
 from tests.support.eventually import eventually
 from tests.support.frozen import frozen

@@ -10,6 +10,7 @@ from hack import approve as approving
 from hack.install import install
 from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
+
 from tests.support.eventually import eventually
 from tests.support.guarded import World, guarded, rules
 

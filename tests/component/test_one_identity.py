@@ -16,14 +16,14 @@ from hack.lab.context import Cluster
 from hack.samples import app_manifest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.api import Account, Api
-from tests.support.samples import POLICY
 
 from microapp_operator.constants import ANNOTATION_EDITORS
 from microapp_operator.gates import ApprovalVerdict, GateInput, compute_fingerprint, evaluate_approvals
 from microapp_operator.model import Approval, MicroApp, RiskTier, parse
 from microapp_operator.policy.identity import stamp_editors
 from microapp_operator.policy.settings import PolicySettings
+from tests.support.api import Account, Api
+from tests.support.samples import POLICY
 
 NAME = "mine"
 PERSON = {"microapps.dev/person": ["mallory@example.com"]}

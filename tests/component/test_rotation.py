@@ -11,12 +11,12 @@ import pytest
 from aiohttp import web
 from cryptography import x509
 from hack.lab.context import Cluster
-from tests.support.tls import Connection, MovedClock, Webhook, echoing, served, trusts
 
 from microapp_operator.adapters.kubernetes.client import Call, KubernetesClient, load_configuration
 from microapp_operator.admission.certificates import CA_LIFE, LEAF_LIFE, OVERLAP
 from microapp_operator.admission.rotation import LOOK_AGAIN, CertificateKeeper
 from microapp_operator.errors import Transient
+from tests.support.tls import Connection, MovedClock, Webhook, echoing, served, trusts
 
 NOW = datetime.now(UTC)
 CA_DUE = CA_LIFE * 2 / 3

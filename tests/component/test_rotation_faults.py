@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from hack.lab.context import Cluster
-from tests.support.faults import FaultProxy
-from tests.support.tls import MovedClock, Webhook, served, trusts
 
 from microapp_operator.adapters.kubernetes.client import Call, KubernetesClient, load_configuration
 from microapp_operator.admission.certificates import CA_LIFE, LEAF_LIFE
 from microapp_operator.admission.rotation import LOOK_AGAIN, CertificateKeeper
 from microapp_operator.errors import Blocked, InvalidSpec, Transient
 from microapp_operator.model.common import Manifest
+from tests.support.faults import FaultProxy
+from tests.support.tls import MovedClock, Webhook, served, trusts
 
 NOW = datetime.now(UTC)
 CA_DUE, LEAF_DUE = CA_LIFE * 2 / 3 + timedelta(hours=1), LEAF_LIFE * 2 / 3 + timedelta(hours=1)

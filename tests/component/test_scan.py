@@ -16,14 +16,14 @@ import yaml
 from hack import approve as approving
 from hack.lab.context import Cluster
 from hack.process import OperatorProcess
+
+from microapp_operator.gates import compute_exception_fingerprint
+from microapp_operator.model.approval import PolicyException
 from tests.component.conftest import Tenant
 from tests.support import openreports
 from tests.support.bundles import CANARY, compiled
 from tests.support.eventually import eventually
 from tests.support.frozen import frozen
-
-from microapp_operator.gates import compute_exception_fingerprint
-from microapp_operator.model.approval import PolicyException
 
 OPEN = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]}
 NEVER, OFTEN = "--scan-interval=86400", "--scan-interval=1"

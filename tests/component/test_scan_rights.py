@@ -14,9 +14,6 @@ from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
 from hack.process import OperatorProcess
 from prometheus_client import CollectorRegistry
-from tests.component.conftest import Tenant
-from tests.support import openreports
-from tests.support.eventually import eventually
 
 from microapp_operator.adapters.kubernetes.client import KubernetesClient, load_configuration
 from microapp_operator.adapters.kubernetes.informer import Informer
@@ -25,6 +22,9 @@ from microapp_operator.reconcile.queue import WorkQueue
 from microapp_operator.reconcile.store import Store
 from microapp_operator.scan.wiring import Scan, Surroundings, build_scan
 from microapp_operator.wiring.clock import SystemClock
+from tests.component.conftest import Tenant
+from tests.support import openreports
+from tests.support.eventually import eventually
 
 ROLE = "microapps-scan"
 OPEN = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]}

@@ -9,6 +9,7 @@ import pytest
 from hack import approve as approving
 from hack.lab.context import Cluster
 from hack.process import OperatorProcess
+
 from tests.component.conftest import Tenant
 from tests.support.eventually import eventually
 from tests.support.settings import settings_flag

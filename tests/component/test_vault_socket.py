@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.eventually import eventually
-from tests.unit.test_vaultlog import line
 
 from microapp_operator.__main__ import main
 from microapp_operator.adapters.http import ListenError
@@ -20,6 +18,8 @@ from microapp_operator.adapters.vaultlog import Reader
 from microapp_operator.adapters.vaultsocket import Address, listening, serve
 from microapp_operator.vaultlog import Transformer
 from microapp_operator.vaultlog.transform import LONGEST
+from tests.support.eventually import eventually
+from tests.unit.test_vaultlog import line
 
 MANY = 40
 """Connections, more than are served at once."""

@@ -2,11 +2,11 @@
 
 import pytest
 from hack.lab.controlplane import free_ports
-from tests.support.secrets import VAULT
 
 from microapp_operator.adapters.vault import VaultStore
 from microapp_operator.errors import StoreDown
 from microapp_operator.reasons import Reason
+from tests.support.secrets import VAULT
 
 
 async def test_a_vault_nobody_answers_for_is_down_and_no_crash() -> None:

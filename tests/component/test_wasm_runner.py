@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 import wasmtime
 from hack.lab.controlplane import free_ports
-from tests.support import modules
 
 from microapp_operator.wasm_runner import CHILDREN, VARIABLE
 from microapp_operator.wasm_runner.sandbox import MOST_OUTPUT
 from microapp_operator.wasm_runner.serve import MOST_BODY
 from microapp_operator.wasm_runner.wire import ModuleConfig, write_config
+from tests.support import modules
 
 SOURCE = Path(__file__).parents[2] / "operator" / "src"
 MAIN = (

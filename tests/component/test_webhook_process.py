@@ -23,13 +23,13 @@ from hack.lab.controlplane import free_ports
 from hack.policy.bundle import build_bundle
 from hack.policy.rules import read_rules
 from hack.process import OperatorProcess
-from tests.support.bundles import SOUND, compiled
-from tests.support.eventually import eventually
-from tests.support.reviews import Reply, body_of, read_reply, request_of, violating_pod
 
 from microapp_operator.adapters.rego import packaged_bundle
 from microapp_operator.admission.certificates import build_keyring, ca_bundle
 from microapp_operator.policy.groups import GROUPS
+from tests.support.bundles import SOUND, compiled
+from tests.support.eventually import eventually
+from tests.support.reviews import Reply, body_of, read_reply, request_of, violating_pod
 
 REFUSED = "microapp_webhook_bundles_refused_total"
 NAMESPACE = "default"

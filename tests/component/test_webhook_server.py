@@ -13,6 +13,12 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+
+from microapp_operator.adapters.rego import RegoEngine, packaged_bundle
+from microapp_operator.admission import server as server_module
+from microapp_operator.admission.certificates import build_keyring, ca_bundle
+from microapp_operator.admission.rotation import ServingContext
+from microapp_operator.admission.server import BODY_MAX, WebhookServer
 from tests.support.reviews import (
     Reply,
     body_of,
@@ -23,12 +29,6 @@ from tests.support.reviews import (
     small_court,
     violating_pod,
 )
-
-from microapp_operator.adapters.rego import RegoEngine, packaged_bundle
-from microapp_operator.admission import server as server_module
-from microapp_operator.admission.certificates import build_keyring, ca_bundle
-from microapp_operator.admission.rotation import ServingContext
-from microapp_operator.admission.server import BODY_MAX, WebhookServer
 
 JSON = {"Content-Type": "application/json"}
 UID = request_of("pod")["uid"]

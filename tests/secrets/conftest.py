@@ -12,6 +12,7 @@ from hack.lab.context import Cluster
 from hack.lab.vault import LocalVault
 from hack.process import OperatorProcess
 from hack.secrets import account_token, connect
+
 from tests.component.conftest import Tenant, installed, tenant
 
 __all__ = ["installed", "tenant"]
@@ -35,7 +36,7 @@ def settings(vault: LocalVault, kubectl: Kubectl, tmp_path_factory: pytest.TempP
     return connect(vault, kubectl, tmp_path_factory.mktemp("settings"), resync=3)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def operator(
     cluster: Cluster,
     installed: None,  # noqa: ARG001

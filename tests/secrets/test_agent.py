@@ -11,6 +11,7 @@ from hack.lab.build import binary
 from hack.lab.components import VAULT
 from hack.lab.vault import LocalVault
 from hack.secrets import account_token
+
 from tests.component.conftest import Tenant
 from tests.secrets.conftest import DATABASE, Store, kv
 from tests.secrets.test_identity import approve_secret_later

@@ -13,6 +13,7 @@ import pytest
 from hack.lab.context import Cluster
 from hack.lab.vault import LocalVault
 from hvac import exceptions as refused
+
 from tests.component.conftest import Tenant
 from tests.secrets.conftest import DATABASE, Store, kv, with_secret
 from tests.secrets.test_identity import approve_secret_later

@@ -10,12 +10,12 @@ from hack.lab.context import Cluster
 from hack.process import OperatorProcess
 from hack.secrets import account_token
 from hvac import exceptions as refused
-from tests.component.conftest import Tenant
-from tests.secrets.conftest import DATABASE, Store, kv, with_secret
-from tests.support.eventually import eventually
 
 from microapp_operator.gates import compute_secret_fingerprint
 from microapp_operator.model import MicroApp, parse
+from tests.component.conftest import Tenant
+from tests.secrets.conftest import DATABASE, Store, kv, with_secret
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 

@@ -12,6 +12,7 @@ from hack.lab.vault import LocalVault
 from hack.process import OperatorProcess
 from hack.secrets import account_token
 from hvac import exceptions as refused
+
 from tests.component.conftest import Tenant
 from tests.secrets.conftest import DATABASE, Store, kv, with_secret
 from tests.secrets.test_identity import approve_secret_later

@@ -10,6 +10,7 @@ from hack.lab.vault import LocalVault
 from hack.process import OperatorProcess
 from hack.secrets import connect
 from hvac import exceptions as refused
+
 from tests.component.conftest import Tenant
 from tests.secrets.conftest import Store, kv, with_secret
 from tests.support.eventually import eventually

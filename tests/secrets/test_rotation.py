@@ -8,11 +8,6 @@ from typing import Any
 
 import pytest
 from hack.process import OperatorProcess
-from tests.component.conftest import Tenant
-from tests.secrets.conftest import Store, kv, with_secret
-from tests.secrets.test_identity import approve_secret_later, events
-from tests.support.eventually import eventually
-from tests.support.samples import make_app, make_tier
 
 from microapp_operator.adapters.vault import VaultStore
 from microapp_operator.decide.rotation import evaluate_rotation
@@ -21,6 +16,11 @@ from microapp_operator.reconcile.secrets import SecretLane
 from microapp_operator.reconcile.secrets.identity import IdentityKeeper
 from microapp_operator.reconcile.secrets.wish import Removal, Wish, update_entries
 from microapp_operator.settings import VaultSettings, read_vault_settings
+from tests.component.conftest import Tenant
+from tests.secrets.conftest import Store, kv, with_secret
+from tests.secrets.test_identity import approve_secret_later, events
+from tests.support.eventually import eventually
+from tests.support.samples import make_app, make_tier
 
 NOTHING: dict[str, Any] = {}
 
