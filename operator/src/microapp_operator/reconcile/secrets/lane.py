@@ -6,7 +6,7 @@ While the store serves nobody the workers wait: one request at a time asks for a
 import asyncio
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
@@ -146,10 +146,15 @@ class SecretLane:
                 self._removed.add(key)
                 self.on_change(key)
         elif wish is not None:
-            states = await self.keeper.bring(wish)
+            states = await self.keeper.bring(self._known(key, wish))
             self._note(key, wish, states)
             await self._rotate(wish, states)
         self._queue.forget(key)
+
+    def _known(self, key: Key, wish: Wish) -> Wish:
+        """With what this process brought about itself, which status may not say yet."""
+        seen, digest = self._seen.get(key), wish.digest()
+        return replace(wish, applied=digest) if seen is not None and seen.digest == digest else wish
 
     def _note(self, key: Key, wish: Wish, states: tuple[SecretState, ...]) -> None:
         if self._wishes.get(key) is not wish and (
