@@ -116,6 +116,12 @@ def _bare(kubectl: Kubectl, name: str, image: str) -> str:
     return namespace
 
 
+def _rest(kubectl: Kubectl, name: str) -> None:
+    """Have both run no pod any more: two small nodes have no room for all of them."""
+    kubectl("scale", f"deployment/{name}", "-n", f"bare-{name}", "--replicas=0")
+    kubectl("patch", "mapp", name, "-n", TENANT, "--type=merge", "-p", '{"spec": {"suspend": true}}')
+
+
 def _by_turns(cluster: Cluster, image: str, apps: int) -> dict[str, list[float]]:
     """Seconds to Ready of each sort, one after the other. The first of each doesn't count: images are pulled."""
     kubectl, readiness = kubectl_for(cluster), Readiness(cluster)
@@ -127,6 +133,7 @@ def _by_turns(cluster: Cluster, image: str, apps: int) -> dict[str, list[float]]
                 begin = time.monotonic()
                 namespace = apply(kubectl, f"app{number}", image)
                 seconds[sort].append(readiness.since(begin, namespace))
+            _rest(kubectl, f"app{number}")
     return {sort: values[1:] for sort, values in seconds.items()}
 
 
