@@ -16,6 +16,7 @@ from hack.lab.nodelab import NodeLab
 from hack.lab.vault import LocalVault
 from hack.lab.vaultnode import vault_beyond
 from hack.product import installed, push_image
+from hack.samples import app_manifest
 from hack.stage import Stage
 from microapp_operator.desired.metadata import namespace_name
 
@@ -84,18 +85,8 @@ def _play_apps(stage: Stage, image: str) -> None:
 
 def _app(name: str, image: str, **spec: Any) -> dict[str, Any]:
     small = {"cpu": "100m", "memory": "64Mi"}
-    return {
-        "apiVersion": "microapps.dev/v1alpha1",
-        "kind": "MicroApp",
-        "metadata": {"name": name, "namespace": TENANT},
-        "spec": {
-            "owner": {"team": "finance-ops", "contact": "finance-ops@example.com"},
-            "riskTier": "low",
-            "dataClassification": "internal",
-            "runtime": {"image": image, "command": _SERVE, "port": PORT, "resources": small},
-            **spec,
-        },
-    }
+    runtime = {"image": image, "command": _SERVE, "port": PORT, "resources": small}
+    return app_manifest(name, TENANT, runtime=runtime, **spec)
 
 
 def _try(stage: Stage, caller: str, target: str, *, reached: bool) -> None:
