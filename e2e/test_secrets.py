@@ -12,10 +12,9 @@ from hack.helm import CHART
 from hack.kubectl import Kubectl, KubectlError
 from hack.lab.context import Cluster
 from hack.lab.images import build_archive
-from hack.lab.network import GATEWAY
 from hack.lab.nodelab import NodeLab
 from hack.lab.vault import LocalVault
-from hack.lab.vaultnode import PORT, push_agent, push_launcher, vault_beyond
+from hack.lab.vaultnode import chart_values, vault_beyond
 from hack.product import Product
 from hack.samples import app_manifest
 from hack.secrets import admit, settings_of
@@ -29,7 +28,6 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 signal.signal(signal.SIGUSR1, lambda *_: sys.exit(42))
 http.server.HTTPServer(("", 8080), http.server.SimpleHTTPRequestHandler).serve_forever()
 """
-ADDRESS = f"https://{GATEWAY}:{PORT}"
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +44,7 @@ def product(
     lab: NodeLab, platform: Product, vault: LocalVault, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
     """The chart, told where Vault is; as it was before afterwards."""
-    values = {
-        "address": ADDRESS,
-        "ca": vault.ca.read_text(),
-        "networks": [f"{GATEWAY}/32"],
-        "agentImage": push_agent(lab),
-        "launcherImage": push_launcher(lab),
-        "resync": 5,
-    }
+    values = chart_values(lab, vault)
     admit(vault, settings_of(values))
     file = tmp_path_factory.mktemp("values") / "values.json"
     for content in (values, None):

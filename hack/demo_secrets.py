@@ -16,10 +16,9 @@ from hack.install import ROOT
 from hack.kubectl import Kubectl
 from hack.lab.build import LabError
 from hack.lab.context import Cluster
-from hack.lab.network import GATEWAY
 from hack.lab.nodelab import NodeLab
 from hack.lab.vault import LocalVault
-from hack.lab.vaultnode import PORT, push_agent, push_launcher
+from hack.lab.vaultnode import chart_values
 from hack.samples import app_manifest
 from hack.secrets import account_token, admit, settings_of
 from hack.stage import Stage
@@ -40,14 +39,7 @@ _CONDITIONS = ("SecretsReady", "RotationCurrent", "VaultReachable")
 def begin(vault: LocalVault, cluster: Cluster, lab: NodeLab, kubectl: Kubectl) -> dict[str, Any]:
     """Start Vault and let the operator in; returns the chart's values."""
     vault.up(cluster, kubectl)
-    values = {
-        "address": f"https://{GATEWAY}:{PORT}",
-        "ca": vault.ca.read_text(),
-        "networks": [f"{GATEWAY}/32"],
-        "agentImage": push_agent(lab),
-        "launcherImage": push_launcher(lab),
-        "resync": 5,
-    }
+    values = chart_values(lab, vault)
     admit(vault, settings_of(values))
     return {"vault": values}
 

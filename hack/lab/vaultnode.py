@@ -1,5 +1,7 @@
 """Vault on the lab with real nodes: beyond the cluster, at an address pods can be let reach, and the pods' images."""
 
+from typing import Any
+
 from hack.image.launcher import build_launcher
 from hack.lab.build import binary, ensure_built
 from hack.lab.components import TEST, VAULT
@@ -17,6 +19,18 @@ def vault_beyond(lab: NodeLab) -> LocalVault:
     server = f"https://{node_address(1)}:{API_PORT}"
     place = Place(lab.outside.enter("net", "pid"), GATEWAY, PORT, server, relay)
     return LocalVault(lab.folder / "vault", place)
+
+
+def chart_values(lab: NodeLab, vault: LocalVault) -> dict[str, Any]:
+    """``vault:`` of the chart's values for ``vault``, the pods' images pushed; asked every five seconds."""
+    return {
+        "address": f"https://{GATEWAY}:{PORT}",
+        "ca": vault.ca.read_text(),
+        "networks": [f"{GATEWAY}/32"],
+        "agentImage": push_agent(lab),
+        "launcherImage": push_launcher(lab),
+        "resync": 5,
+    }
 
 
 def push_agent(lab: NodeLab) -> str:
