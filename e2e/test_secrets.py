@@ -208,14 +208,15 @@ def test_a_variable_is_in_the_apps_process_and_nowhere_else_and_changes_by_one_r
 
 
 def test_a_field_that_is_not_there_is_waited_for_and_the_agents_log_names_it(app: App, image: str) -> None:
-    app.put(other="t0")
+    planted = f"planted{uuid.uuid4().hex}"
+    app.put(other=planted)
     app.apply(image, field="colour", env="COLOUR")
     eventually(lambda: len(app.pods()), 1, timeout=60)
     eventually(lambda: "colour" in app.log("secrets-agent"), timeout=120)
     (pod,) = app.pods()
     statuses = {c["name"]: c for c in pod["status"].get("containerStatuses", ())}
     assert not statuses["app"].get("started")
-    assert "t0" not in app.log("secrets-agent")
+    assert planted not in app.log("secrets-agent")
     app.put(colour="late")
     app.wait_ready()
     assert app.variables()["COLOUR"] == "late"
@@ -283,16 +284,18 @@ def test_a_module_in_a_container_reads_its_secret_as_it_is_now_and_gets_no_varia
     (tmp_path / "module").write_bytes(modules.reads("api"))
     build_archive(tmp_path / "reads.tar", {"/app.wasm": tmp_path / "module"}, ["/app.wasm"])
     image = lab.registry.push(tmp_path / "reads.tar", "e2e/reads")
-    app.put(token="t0")
+    planted = [f"planted{uuid.uuid4().hex}" for _ in range(2)]
+    app.put(token=planted[0])
     app.apply(image, {"profile": "wasm", "command": [], "resources": {"memory": "128Mi"}})
     app.wait_ready()
     ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080', timeout=5).read().decode())"
-    assert json.loads(app.run(ask)) == {"token": "t0"}
+    assert json.loads(app.run(ask)) == {"token": planted[0]}
     before = app.uid()
-    app.put(token="t1")
-    eventually(lambda: json.loads(app.run(ask)), {"token": "t1"}, timeout=90)
+    app.put(token=planted[1])
+    eventually(lambda: json.loads(app.run(ask)), {"token": planted[1]}, timeout=90)
     assert app.uid() == before
-    assert "t1" not in app.shown()
+    shown = app.shown()
+    assert not [value for value in planted if value in shown]
     app.apply(image, {"profile": "wasm", "command": ["/app.wasm"], "resources": {"memory": "128Mi"}}, env="PYTHONPATH")
     eventually(lambda: app.reason("SecretsReady"), ("False", "SecretNotDeliverable"), timeout=60)
     assert app.uid() == before

@@ -19,12 +19,16 @@ _GRACE = 15.0
 
 @dataclass(frozen=True)
 class Daemon:
-    """One running process; ``started`` (clock ticks since boot) and ``program`` tell it from a later one of its pid."""
+    """One running process; ``started`` (clock ticks since boot) and ``program`` tell it from a later one of its pid.
+
+    starter: pid and start of what stays around it while it runs, for one that was started in other namespaces.
+    """
 
     name: str
     pid: int
     started: int
     program: str
+    starter: tuple[int, int] = (0, 0)
 
     def alive(self) -> bool:
         """True while this very process runs; after a reboot pid and ticks alone could be another's.
@@ -32,6 +36,11 @@ class Daemon:
         Between exec and the end of loading, which takes long from a cold disk, a process has no command line yet.
         """
         return _start_time(self.pid) == self.started and _program(self.pid) in ("", self.program)
+
+    def gone(self) -> bool:
+        """True when nothing of it is left: its starter ends by itself, but a moment later."""
+        pid, started = self.starter
+        return not self.alive() and (not pid or _start_time(pid) != started)
 
 
 def start(name: str, command: Sequence[str], folder: Path, *, enter: Sequence[str] = (), keep: int = -1) -> Daemon:
@@ -52,7 +61,8 @@ def start(name: str, command: Sequence[str], folder: Path, *, enter: Sequence[st
             pass_fds=() if keep < 0 else (keep,),
         )
     pid = _child(process, command[0]) if enter else process.pid
-    return _known(Daemon(name, pid, _start_time(pid) or 0, command[0]), folder)
+    starter = (process.pid, _start_time(process.pid) or 0) if enter else (0, 0)
+    return _known(Daemon(name, pid, _start_time(pid) or 0, command[0], starter), folder)
 
 
 def start_as(user: str | None, name: str, command: Sequence[str], folder: Path) -> Daemon:
@@ -87,7 +97,8 @@ def daemon_of(folder: Path, name: str) -> Daemon:
 def recorded(folder: Path) -> list[Daemon]:
     """The daemons this lab started, alive or not."""
     file = folder / "daemons.json"
-    return [Daemon(**entry) for entry in json.loads(file.read_text())] if file.exists() else []
+    entries = json.loads(file.read_text()) if file.exists() else []
+    return [Daemon(**{**entry, "starter": tuple(entry.get("starter", (0, 0)))}) for entry in entries]
 
 
 def stop_all(folder: Path) -> None:
@@ -135,6 +146,9 @@ def stop(daemon: Daemon) -> None:
         while daemon.alive() and time.monotonic() < deadline:
             _reap(daemon.pid)
             time.sleep(0.05)
+    deadline = time.monotonic() + _GRACE
+    while not daemon.gone() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def wait_until(what: str, ready: Callable[[], bool], folder: Path, *, timeout: float = 60.0) -> None:
