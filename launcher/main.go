@@ -1,7 +1,10 @@
-// Launcher sets environment variables from files and becomes the app.
+// Launcher sets environment variables from files, and becomes the app or forwards what it writes.
 //
 //	launcher install PATH                       copies itself to PATH
-//	launcher run [--env NAME=FILE]... -- COMMAND [ARGUMENT]...
+//	launcher run [--env NAME=FILE]... [--forward URL --spool FOLDER [--room BYTES] [--drain SECONDS]] -- COMMAND [ARGUMENT]...
+//
+// Without --forward it becomes the app. With it the app is its child: what the app writes to standard output and error
+// goes where it went before, and as records to the OTLP receiver at URL; until that has them they wait in FOLDER.
 //
 // It says which file or command is at fault, never what a file holds. Exit status 126 or 127 as a shell's.
 package main
@@ -14,8 +17,10 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -33,7 +38,7 @@ func launch(arguments []string) (int, error) {
 	if len(arguments) > 0 && arguments[0] == "run" {
 		return run(arguments[1:])
 	}
-	return 2, errors.New("use: launcher install PATH | launcher run [--env NAME=FILE]... -- COMMAND [ARGUMENT]...")
+	return 2, errors.New("use: launcher install PATH | launcher run [--env NAME=FILE]... [--forward URL --spool FOLDER] -- COMMAND [ARGUMENT]...")
 }
 
 // install returns nil only by way of os.Exit(0): the copy is in place.
@@ -60,32 +65,79 @@ func install(path string) error {
 	return nil
 }
 
+// order is what the command line asks for.
+type order struct {
+	environment []string
+	command     []string
+	forward     string
+	spool       string
+	room        int64
+	drain       time.Duration
+}
+
 func run(arguments []string) (int, error) {
-	environment := os.Environ()
-	for len(arguments) >= 2 && arguments[0] == "--env" {
-		name, file, found := strings.Cut(arguments[1], "=")
-		if !found || name == "" || file == "" {
-			return 2, errors.New("--env takes NAME=FILE")
-		}
-		value, err := read(file)
-		if err != nil {
-			return 126, fmt.Errorf("variable %s: %w", name, err)
-		}
-		environment = append(without(environment, name), name+"="+value)
-		arguments = arguments[2:]
+	asked, status, err := parse(arguments)
+	if err != nil {
+		return status, err
 	}
-	if len(arguments) < 2 || arguments[0] != "--" {
-		return 2, errors.New("the command to run comes after --")
-	}
-	command := arguments[1:]
-	program, err := exec.LookPath(command[0])
+	program, err := exec.LookPath(asked.command[0])
 	if err != nil {
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 			return 127, err
 		}
 		return 126, err
 	}
-	return 126, fmt.Errorf("%s can't be run: %w", program, syscall.Exec(program, command, environment))
+	if asked.forward != "" {
+		return tee(program, asked)
+	}
+	return 126, fmt.Errorf("%s can't be run: %w", program, syscall.Exec(program, asked.command, asked.environment))
+}
+
+func parse(arguments []string) (order, int, error) {
+	asked := order{environment: os.Environ(), room: 32 << 20, drain: 5 * time.Second}
+	for len(arguments) >= 2 && arguments[0] != "--" {
+		flag, value := arguments[0], arguments[1]
+		arguments = arguments[2:]
+		var err error
+		switch flag {
+		case "--env":
+			name, file, found := strings.Cut(value, "=")
+			if !found || name == "" || file == "" {
+				return asked, 2, errors.New("--env takes NAME=FILE")
+			}
+			content, err := read(file)
+			if err != nil {
+				return asked, 126, fmt.Errorf("variable %s: %w", name, err)
+			}
+			asked.environment = append(without(asked.environment, name), name+"="+content)
+		case "--forward":
+			asked.forward = value
+		case "--spool":
+			asked.spool = value
+		case "--room":
+			asked.room, err = strconv.ParseInt(value, 10, 64)
+			if err != nil || asked.room < leastRoom {
+				return asked, 2, fmt.Errorf("--room takes a number of bytes, at least %d", leastRoom)
+			}
+		case "--drain":
+			var seconds uint64
+			seconds, err = strconv.ParseUint(value, 10, 16)
+			if err != nil {
+				return asked, 2, errors.New("--drain takes a number of seconds")
+			}
+			asked.drain = time.Duration(seconds) * time.Second
+		default:
+			return asked, 2, fmt.Errorf("there is no %s; the command to run comes after --", flag)
+		}
+	}
+	if len(arguments) < 2 || arguments[0] != "--" {
+		return asked, 2, errors.New("the command to run comes after --")
+	}
+	if (asked.forward == "") != (asked.spool == "") {
+		return asked, 2, errors.New("--forward and --spool belong together")
+	}
+	asked.command = arguments[1:]
+	return asked, 0, nil
 }
 
 // read returns what file holds, which must fit a variable: it has no NUL (execve(2)).

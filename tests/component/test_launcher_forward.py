@@ -1,0 +1,306 @@
+"""The launcher as the app's parent: what the app writes goes where it went, and as records to a receiver that may fail.
+
+The receiver is a stand-in that refuses, hangs and rejects on demand; a real one does so only by chance.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hack.lab.build import binary, ensure_built
+from hack.lab.components import LAUNCHER
+from hack.lab.controlplane import free_ports
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.eventually import eventually
+
+_ROOM = 8 * 2**20
+_LONGEST = 64 * 2**10
+Answer = tuple[int, bytes]
+
+
+@dataclass
+class Receiver:
+    """An OTLP/HTTP receiver. port: 0 for a free one. answer: what it says to a request; may take its time."""
+
+    port: int = 0
+    answer: Callable[[], Answer] = lambda: (200, b"{}")
+    records: list[dict[str, Any]] = field(default_factory=list)
+    dropped: int = 0
+
+    def __enter__(self) -> "Receiver":
+        this = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                assert self.headers["Content-Type"] == "application/json"
+                (logs,) = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["resourceLogs"]
+                status, body = this.answer()
+                if status == 200:
+                    (scope,) = logs["scopeLogs"]
+                    this.records += scope["logRecords"]
+                    this.dropped = int(_plain(logs["resource"]["attributes"])["microapp.log.dropped"])
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def lines(self) -> list[str]:
+        """What the records say."""
+        return [record["body"]["stringValue"] for record in self.records]
+
+    def ids(self) -> list[str]:
+        """By which a record is known."""
+        return [_plain(record["attributes"])["log.record.uid"] for record in self.records]
+
+
+def _plain(attributes: list[dict[str, Any]]) -> dict[str, str]:
+    return {each["key"]: next(iter(each["value"].values())) for each in attributes}
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """One that takes everything until told otherwise."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    """Where records wait."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    return folder
+
+
+def words(port: int, spool: Path, *command: str, drain: int = 20) -> list[str]:
+    ensure_built(LAUNCHER)
+    forward = ("--forward", f"http://127.0.0.1:{port}/v1/logs", "--spool", str(spool))
+    return [str(binary(LAUNCHER)), "run", *forward, "--room", str(_ROOM), "--drain", str(drain), "--", *command]
+
+
+def python(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", code)
+
+
+def test_what_the_app_writes_goes_where_it_went_and_as_records_to_the_receiver(receiver: Receiver, spool: Path) -> None:
+    code = "echo one; echo two >&2; printf 'no end'; exit 42"
+    done = subprocess.run(words(receiver.port, spool, "sh", "-c", code), capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (42, b"one\nno end", b"two\n")
+    streams = {record["body"]["stringValue"]: _plain(record["attributes"]) for record in receiver.records}
+    assert {line: found["log.iostream"] for line, found in streams.items()} == {
+        "one": "stdout",
+        "two": "stderr",
+        "no end": "stdout",
+    }
+    assert len(set(receiver.ids())) == 3
+    assert list(spool.iterdir()) == []
+
+
+def test_records_come_in_the_order_they_were_written(receiver: Receiver, spool: Path) -> None:
+    subprocess.run(
+        words(receiver.port, spool, *python("for n in range(50_000): print(n)")), stdout=subprocess.DEVNULL, check=True
+    )
+    assert receiver.lines() == [str(number) for number in range(50_000)]
+    assert receiver.dropped == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH])
+def test_the_app_gets_the_signals(receiver: Receiver, spool: Path, number: signal.Signals) -> None:
+    code = f"""
+import signal, sys
+signal.signal({int(number)}, lambda *_: sys.exit(7))
+print('ready', flush=True)
+while True: signal.pause()
+"""
+    as_usual = ("env", "--default-signal")  # a shell has some ignored in what it starts in the background
+    with subprocess.Popen([*as_usual, *words(receiver.port, spool, *python(code))], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 7
+
+
+def test_an_app_that_a_signal_ended_is_told_of_as_a_shell_does(receiver: Receiver, spool: Path) -> None:
+    done = subprocess.run(words(receiver.port, spool, "sh", "-c", "kill -KILL $$"), check=False)
+    assert done.returncode == 128 + signal.SIGKILL
+
+
+def test_an_app_runs_on_while_the_receiver_hangs_and_nothing_is_lost(receiver: Receiver, spool: Path) -> None:
+    free = threading.Event()
+    receiver.answer = lambda: (200, b"{}") if free.wait(60) else (500, b"")
+    code = "for n in range(20_000): print(n)\nimport sys; print('over', file=sys.stderr)"
+    with subprocess.Popen(
+        words(receiver.port, spool, *python(code)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"over\n"
+        assert not receiver.records
+        free.set()
+        assert process.wait(timeout=60) == 0
+    assert [line for line in receiver.lines() if line != "over"] == [str(number) for number in range(20_000)]
+
+
+def test_a_receiver_that_comes_late_gets_everything(spool: Path) -> None:
+    (port,) = free_ports(1)
+    with subprocess.Popen(
+        words(port, spool, "sh", "-c", "echo early; read x; echo late"), stdin=subprocess.PIPE
+    ) as app:
+        assert app.stdin is not None
+        eventually(lambda: any(b"early" in each.read_bytes() for each in spool.iterdir()))
+        with Receiver(port) as receiver:
+            eventually(receiver.lines, ["early"])
+            app.communicate(b"\n", timeout=60)
+            assert receiver.lines() == ["early", "late"]
+
+
+def test_what_a_killed_launcher_left_is_delivered_by_the_next(spool: Path) -> None:
+    """At least once: what comes twice comes under the same id."""
+    (port,) = free_ports(1)
+    code = "for n in range(1000): print(n, flush=True)\nimport time; time.sleep(60)"
+    with subprocess.Popen(words(port, spool, *python(code)), stdout=subprocess.DEVNULL) as process:
+        eventually(lambda: any(b'"999"\n' in each.read_bytes() for each in spool.iterdir()))
+        process.kill()
+    with Receiver(port) as receiver:
+        for _ in range(2):
+            subprocess.run(words(port, spool, "echo", "again"), stdout=subprocess.DEVNULL, check=True)
+    found = dict(zip(receiver.ids(), receiver.lines(), strict=True))
+    assert list(found.values()) == [*map(str, range(1000)), "again", "again"]
+
+
+def test_what_finds_no_room_is_counted_and_the_oldest_goes_first(receiver: Receiver, spool: Path) -> None:
+    free = threading.Event()
+    receiver.answer = lambda: (200, b"{}") if free.is_set() else (503, b"")
+    total = 200_000
+    code = f"for n in range({total}): print(n, 'x' * 40)\nimport sys; print('over', file=sys.stderr)"
+    with subprocess.Popen(
+        words(receiver.port, spool, *python(code)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        assert sum(each.stat().st_size for each in spool.iterdir()) <= _ROOM
+        free.set()
+        assert process.wait(timeout=120) == 0
+    numbers = [int(line.split()[0]) for line in receiver.lines() if line != "over"]
+    assert numbers == sorted(set(numbers))
+    assert receiver.dropped > 0
+    assert len(numbers) + receiver.dropped == total
+    assert numbers[-1] == total - 1
+
+
+def test_the_count_of_dropped_records_outlives_the_launcher(receiver: Receiver, spool: Path) -> None:
+    (spool / "dropped").write_text("41\n")
+    receiver.answer = iter([(400, b""), (200, b"{}")]).__next__
+    subprocess.run(words(receiver.port, spool, "echo", "bad"), check=True)
+    assert receiver.lines() == []
+    assert (spool / "dropped").read_text() == "42\n"
+    receiver.answer = lambda: (200, b"{}")
+    subprocess.run(words(receiver.port, spool, "echo", "good"), check=True)
+    assert (receiver.lines(), receiver.dropped) == (["good"], 42)
+
+
+def test_what_the_receiver_rejects_is_counted(receiver: Receiver, spool: Path) -> None:
+    receiver.answer = lambda: (200, b'{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"no"}}')
+    subprocess.run(words(receiver.port, spool, "printf", "a\\nb\\nc\\n"), check=True)
+    assert (spool / "dropped").read_text() == "2\n"
+
+
+def test_what_could_not_be_delivered_in_time_is_told_and_kept(spool: Path) -> None:
+    command = words(free_ports(1)[0], spool, "printf", "a\\nb\\n", drain=0)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert f"2 records are not delivered; they wait in {spool}" in done.stderr
+
+
+def test_an_orphan_that_keeps_the_output_open_holds_nothing_up(receiver: Receiver, spool: Path) -> None:
+    with subprocess.Popen(
+        words(receiver.port, spool, "sh", "-c", "sleep 300 & echo $!"), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        orphan = int(process.stdout.readline())
+        try:
+            assert process.wait(timeout=60) == 0
+        finally:
+            os.kill(orphan, signal.SIGKILL)
+    assert receiver.lines() == [str(orphan)]
+
+
+@settings(max_examples=25)
+@given(
+    text=st.lists(
+        st.one_of(
+            st.binary(max_size=40), st.integers(1, 3).map(lambda n: b"x" * (n * _LONGEST - 1)), st.just(b"\xff\0\r")
+        )
+    ).map(b"\n".join)
+)
+def test_every_line_arrives_whole_or_as_its_parts(text: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("lines")
+    (folder / "text").write_bytes(text)
+    (folder / "spool").mkdir()
+    with Receiver() as receiver:
+        done = subprocess.run(
+            words(receiver.port, folder / "spool", "cat", str(folder / "text")), stdout=subprocess.PIPE, check=True
+        )
+    assert done.stdout == text
+    found, whole = [], ""
+    for record in receiver.records:
+        part = int(_plain(record["attributes"]).get("microapp.log.part", 0))
+        if part <= 1 and whole:
+            found.append(whole)
+            whole = ""
+        whole += record["body"]["stringValue"]
+        if part == 0:
+            found.append(whole)
+            whole = ""
+    expected = [_text(line.removesuffix(b"\r")) for line in text.split(b"\n")]
+    assert [*found, *filter(None, [whole])] == [line for line in expected if line]
+
+
+def _text(line: bytes) -> str:
+    """``line`` with U+FFFD for each byte that is no UTF-8."""
+    return re.sub("[\udc80-\udcff]", "\N{REPLACEMENT CHARACTER}", line.decode(errors="surrogateescape"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("--forward", "http://127.0.0.1:1/"), 2, "belong together"),
+        (("--spool", "/tmp"), 2, "belong together"),
+        (("--forward", "http://127.0.0.1:1/", "--spool", "/nowhere"), 126, "spool: open /nowhere"),
+        (("--room", "1"), 2, "at least 8388608"),
+        (("--room", "many"), 2, "--room takes"),
+        (("--drain", "-1"), 2, "--drain takes"),
+        (("--nothing", "x"), 2, "there is no --nothing"),
+    ],
+)
+def test_what_is_wrong_is_said(arguments: tuple[str, ...], status: int, said: str) -> None:
+    ensure_built(LAUNCHER)
+    command = [str(binary(LAUNCHER)), "run", *arguments, "--", "true"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert said in done.stderr
