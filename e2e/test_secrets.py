@@ -273,7 +273,9 @@ def test_the_app_itself_holds_no_token_and_a_neighbours_opens_nothing(app: App, 
         client.auth.kubernetes.login(role=app.namespace, jwt=jwt)
     client.auth.kubernetes.login(role=neighbour.namespace, jwt=jwt)
     with pytest.raises(refused.Forbidden):
-        client.secrets.kv.v2.read_secret_version(f"{app.tenant}/app/api", mount_point="secret")
+        client.secrets.kv.v2.read_secret_version(
+            f"{app.tenant}/app/api", mount_point="secret", raise_on_deleted_version=True
+        )
     with pytest.raises(KubectlError):
         app.run("open('/secrets/api', 'w')")
 
