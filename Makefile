@@ -11,7 +11,7 @@ NODE ?= 0
 NODES ?=
 VENV := .venv
 PY := $(VENV)/bin/python
-GENERATED := crds tests/golden docs/policies.md operator/src/microapp_operator/policy charts/microapp-operator kustomize/base
+GENERATED := crds tests/golden docs/policies.md operator/src/microapp_operator/policy charts/microapp-operator kustomize/base collector
 export LAB_DIR NODE NODES
 export PYTHONPATH := $(CURDIR)/operator/src
 
@@ -74,6 +74,10 @@ image: venv ## Build the operator's image into dist/, without Docker (Debian: mm
 launcher-image: go venv ## Build the image of the launcher, which sets variables from secrets, into dist/
 	$(PY) -m hack.image.launcher
 
+.PHONY: collector
+collector: go venv ## Write the Collector's sources anew from collector/manifest.yaml
+	$(PY) -m hack.collector
+
 .PHONY: chart
 chart: go crd ## Write what is generated for the chart anew: CRDs, dashboard, kustomize/base
 	$(PY) -m hack.chart
@@ -95,7 +99,7 @@ policy: go venv ## Run the rules' cases, the differential test and the Pod Secur
 	$(PY) -m pytest tests/policy
 
 .PHONY: check-diff
-check-diff: crd policies chart golden ## Fail when a committed generated file isn't what the code generates
+check-diff: crd policies chart golden collector ## Fail when a committed generated file isn't what the code generates
 	@git diff --exit-code -- $(GENERATED) || { echo "check-diff: generated files have changed: review and commit them" >&2; exit 1; }
 	@new="$$(git ls-files --others --exclude-standard -- $(GENERATED))"; \
 	if [ -n "$$new" ]; then printf 'check-diff: not under version control yet:\n%s\n' "$$new" >&2; exit 1; fi

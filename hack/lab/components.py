@@ -80,6 +80,12 @@ VAULT = Component("vault", GO / "vault", "github.com/hashicorp/vault", _STRIP)
 LAUNCHER = Component("launcher", Path(__file__).parents[2] / "launcher", ".", _STRIP)
 """Sets variables from secrets in the pods of apps; part of the product, in an image of its own."""
 
+BUILDER = Component("builder", GO / "builder", "go.opentelemetry.io/collector/cmd/builder", _STRIP)
+"""Writes collector/ from its manifest."""
+
+COLLECTOR = Component("collector", Path(__file__).parents[2] / "collector", ".", _STRIP)
+"""Takes the records of apps: the sidecar of their pods, and the platform's gateway; part of the product."""
+
 VEGETA = Component("vegeta", GO / "vegeta", "github.com/tsenart/vegeta/v12", _STRIP)
 """Loads the API server and the webhook for `make bench-admission`."""
 

@@ -1,20 +1,13 @@
-"""The launcher as the app's parent: what the app writes goes where it went, and as records to a receiver that may fail.
+"""The launcher as the app's parent: what the app writes goes where it went, and as records to a receiver that fails."""
 
-The receiver is a stand-in that refuses, hangs and rejects on demand; a real one does so only by chance.
-"""
-
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hack.lab.build import binary, ensure_built
@@ -24,63 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.eventually import eventually
+from tests.support.otlp import Receiver, plain
 
 _ROOM = 8 * 2**20
 _LONGEST = 64 * 2**10
-Answer = tuple[int, bytes]
-
-
-@dataclass
-class Receiver:
-    """An OTLP/HTTP receiver. port: 0 for a free one. answer: what it says to a request; may take its time."""
-
-    port: int = 0
-    answer: Callable[[], Answer] = lambda: (200, b"{}")
-    records: list[dict[str, Any]] = field(default_factory=list)
-    dropped: int = 0
-
-    def __enter__(self) -> "Receiver":
-        this = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                assert self.headers["Content-Type"] == "application/json"
-                (logs,) = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["resourceLogs"]
-                status, body = this.answer()
-                if status == 200:
-                    (scope,) = logs["scopeLogs"]
-                    this.records += scope["logRecords"]
-                    this.dropped = int(_plain(logs["resource"]["attributes"])["microapp.log.dropped"])
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def lines(self) -> list[str]:
-        """What the records say."""
-        return [record["body"]["stringValue"] for record in self.records]
-
-    def ids(self) -> list[str]:
-        """By which a record is known."""
-        return [_plain(record["attributes"])["log.record.uid"] for record in self.records]
-
-
-def _plain(attributes: list[dict[str, Any]]) -> dict[str, str]:
-    return {each["key"]: next(iter(each["value"].values())) for each in attributes}
 
 
 @pytest.fixture
@@ -112,7 +52,7 @@ def test_what_the_app_writes_goes_where_it_went_and_as_records_to_the_receiver(r
     code = "echo one; echo two >&2; printf 'no end'; exit 42"
     done = subprocess.run(words(receiver.port, spool, "sh", "-c", code), capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (42, b"one\nno end", b"two\n")
-    streams = {record["body"]["stringValue"]: _plain(record["attributes"]) for record in receiver.records}
+    streams = {record["body"]["stringValue"]: plain(record["attributes"]) for record in receiver.records}
     assert {line: found["log.iostream"] for line, found in streams.items()} == {
         "one": "stdout",
         "two": "stderr",
@@ -269,7 +209,7 @@ def test_every_line_arrives_whole_or_as_its_parts(text: bytes, tmp_path_factory:
     assert done.stdout == text
     found, whole = [], ""
     for record in receiver.records:
-        part = int(_plain(record["attributes"]).get("microapp.log.part", 0))
+        part = int(plain(record["attributes"]).get("microapp.log.part", 0))
         if part <= 1 and whole:
             found.append(whole)
             whole = ""

@@ -1,0 +1,77 @@
+"""Who takes records in tests: refuses, hangs and rejects on demand, which a real one does only by chance."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Answer = tuple[int, bytes]
+"""Status and body (opentelemetry-proto, ExportLogsServiceResponse, in JSON)."""
+
+
+@dataclass
+class Receiver:
+    """An OTLP/HTTP receiver. port: 0 for a free one. answer: what it says to a request; may take its time."""
+
+    port: int = 0
+    answer: Callable[[], Answer] = lambda: (200, b"{}")
+    records: list[dict[str, Any]] = field(default_factory=list)
+    dropped: int = 0
+
+    def __enter__(self) -> "Receiver":
+        this = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                assert self.headers["Content-Type"] == "application/json"
+                sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["resourceLogs"]
+                status, body = this.answer()
+                for logs in sent if status == 200 else ():
+                    this.records += (record for scope in logs["scopeLogs"] for record in scope["logRecords"])
+                    this.dropped = int(plain(logs["resource"].get("attributes", [])).get("microapp.log.dropped", 0))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def lines(self) -> list[str]:
+        """What the records say, as they were written."""
+        return [record["body"]["stringValue"] for record in self.records]
+
+    def bodies(self) -> list[dict[str, Any]]:
+        """What the records say, once they have a form."""
+        return [value(record["body"]) for record in self.records]
+
+    def ids(self) -> list[str]:
+        """By which a record is known."""
+        return [plain(record["attributes"])["log.record.uid"] for record in self.records]
+
+
+def plain(attributes: list[dict[str, Any]]) -> dict[str, Any]:
+    """KeyValues (opentelemetry-proto, common.proto) as a dict; 64-bit integers stay texts, as JSON has them."""
+    return {each["key"]: value(each["value"]) for each in attributes}
+
+
+def value(any_value: dict[str, Any]) -> Any:
+    """What an AnyValue holds."""
+    for kind, held in any_value.items():
+        if kind == "kvlistValue":
+            return plain(held["values"])
+        return [value(each) for each in held.get("values", ())] if kind == "arrayValue" else held
+    return None
