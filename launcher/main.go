@@ -1,10 +1,13 @@
 // Launcher sets environment variables from files, and becomes the app or forwards what it writes.
 //
 //	launcher install PATH                       copies itself to PATH
-//	launcher run [--env NAME=FILE]... [--forward URL --spool FOLDER [--room BYTES] [--drain SECONDS]] -- COMMAND [ARGUMENT]...
+//	launcher run [--env NAME=FILE]... [FORWARDING] -- COMMAND [ARGUMENT]...
+//
+//	FORWARDING: --forward URL --spool FOLDER [--follow FILE] [--room BYTES] [--drain SECONDS]
 //
 // Without --forward it becomes the app. With it the app is its child: what the app writes to standard output and error
-// goes where it went before, and as records to the OTLP receiver at URL; until that has them they wait in FOLDER.
+// goes where it went before, and as records to the OTLP receiver at URL; until that has them they wait in FOLDER. With
+// --follow it is what the app appends to FILE.
 //
 // It says which file or command is at fault, never what a file holds. Exit status 126 or 127 as a shell's.
 package main
@@ -71,6 +74,7 @@ type order struct {
 	command     []string
 	forward     string
 	spool       string
+	follow      string
 	room        int64
 	drain       time.Duration
 }
@@ -114,6 +118,8 @@ func parse(arguments []string) (order, int, error) {
 			asked.forward = value
 		case "--spool":
 			asked.spool = value
+		case "--follow":
+			asked.follow = value
 		case "--room":
 			asked.room, err = strconv.ParseInt(value, 10, 64)
 			if err != nil || asked.room < leastRoom {
@@ -135,6 +141,9 @@ func parse(arguments []string) (order, int, error) {
 	}
 	if (asked.forward == "") != (asked.spool == "") {
 		return asked, 2, errors.New("--forward and --spool belong together")
+	}
+	if asked.follow != "" && asked.forward == "" {
+		return asked, 2, errors.New("--follow needs --forward")
 	}
 	asked.command = arguments[1:]
 	return asked, 0, nil

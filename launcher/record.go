@@ -14,22 +14,21 @@ const longest = 64 << 10
 type lines struct {
 	rest []byte
 	part int
-	keep func(line []byte, part int)
 }
 
-// add takes what the app has written.
-func (l *lines) add(chunk []byte) {
+// add takes what the app has written, and tells keep of each line in it.
+func (l *lines) add(chunk []byte, keep func(line []byte, part int)) {
 	for len(chunk) > 0 {
 		end := bytes.IndexByte(chunk, '\n')
 		switch whole := end >= 0 && len(l.rest)+end <= longest; {
 		case whole && len(l.rest) == 0:
-			l.tell(chunk[:end], true)
+			l.tell(chunk[:end], true, keep)
 			chunk = chunk[end+1:]
 		case whole:
-			l.tell(append(l.rest, chunk[:end]...), true)
+			l.tell(append(l.rest, chunk[:end]...), true, keep)
 			chunk = chunk[end+1:]
 		case len(l.rest) == longest:
-			l.tell(l.rest, false)
+			l.tell(l.rest, false, keep)
 		default:
 			room := min(longest-len(l.rest), len(chunk))
 			l.rest = append(l.rest, chunk[:room]...)
@@ -39,13 +38,13 @@ func (l *lines) add(chunk []byte) {
 }
 
 // end takes what has come without a line's end as a line.
-func (l *lines) end() {
+func (l *lines) end(keep func(line []byte, part int)) {
 	if len(l.rest) > 0 {
-		l.tell(l.rest, true)
+		l.tell(l.rest, true, keep)
 	}
 }
 
-func (l *lines) tell(line []byte, last bool) {
+func (l *lines) tell(line []byte, last bool, keep func(line []byte, part int)) {
 	if l.part > 0 || !last {
 		l.part++
 	}
@@ -53,7 +52,7 @@ func (l *lines) tell(line []byte, last bool) {
 		line = bytes.TrimSuffix(line, []byte("\r"))
 	}
 	if len(line) > 0 {
-		l.keep(line, l.part)
+		keep(line, l.part)
 	}
 	if last {
 		l.part = 0
@@ -74,8 +73,10 @@ func note(kept *bytes.Buffer, number uint64, now int64, stream string, part int,
 func logRecord(request *bytes.Buffer, run string, note []byte) {
 	fields := bytes.SplitN(note, []byte(" "), 5)
 	fmt.Fprintf(request, `{"observedTimeUnixNano":"%s","body":{"stringValue":%s},"attributes":[`, fields[1], fields[4])
-	fmt.Fprintf(request, `{"key":"log.record.uid","value":{"stringValue":"%s-%s"}},`, run, fields[0])
-	fmt.Fprintf(request, `{"key":"log.iostream","value":{"stringValue":"%s"}}`, fields[2])
+	fmt.Fprintf(request, `{"key":"log.record.uid","value":{"stringValue":"%s-%s"}}`, run, fields[0])
+	if stream := string(fields[2]); stream != followed {
+		fmt.Fprintf(request, `,{"key":"log.iostream","value":{"stringValue":"%s"}}`, stream)
+	}
 	if part, _ := strconv.Atoi(string(fields[3])); part > 0 {
 		fmt.Fprintf(request, `,{"key":"microapp.log.part","value":{"intValue":"%d"}}`, part)
 	}

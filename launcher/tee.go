@@ -14,11 +14,13 @@ import (
 )
 
 const (
-	leastRoom = 8 << 20
-	pipeRoom  = 1 << 20                // bytes the app can write while nobody reads; what Linux gives who has no privilege
-	coalesce  = 5 * time.Millisecond   // how long what the app writes is gathered in the pipe before it is read
-	orphans   = 500 * time.Millisecond // how long processes the app leaves behind are listened to
-	memory    = 24 << 20               // bytes our own heap should not exceed: it is the app's memory
+	leastRoom   = 8 << 20                // bytes
+	pipeRoom    = 1 << 20                // bytes the app can write while nobody reads; what Linux gives who has no privilege
+	chunk       = 128 << 10              // bytes read at once
+	coalesce    = 5 * time.Millisecond   // how long what the app writes is gathered in the pipe before it is read
+	orphans     = 500 * time.Millisecond // how long processes the app leaves behind are listened to
+	setPipeSize = 1031                   // F_SETPIPE_SZ (fcntl(2))
+	memory      = 24 << 20               // bytes our own heap should not exceed: it is the app's memory
 )
 
 // tee runs program as a child and returns the status it ended with, once what it wrote is delivered or asked.drain over.
@@ -30,16 +32,14 @@ func tee(program string, asked order) (int, error) {
 	if err != nil {
 		return 126, fmt.Errorf("spool: %w", err)
 	}
-	out, err := newStream(os.Stdout, "stdout")
-	if err != nil {
-		return 126, err
-	}
-	faults, err := newStream(os.Stderr, "stderr")
-	if err != nil {
-		return 126, err
+	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
+	var streams []*stream
+	if asked.follow == "" {
+		if streams, err = newStreams(files); err != nil {
+			return 126, err
+		}
 	}
 	signals := catch()
-	files := []*os.File{os.Stdin, out.theirs, faults.theirs}
 	process, err := os.StartProcess(program, asked.command, &os.ProcAttr{Env: asked.environment, Files: files})
 	if err != nil {
 		return 126, fmt.Errorf("%s can't be run: %w", program, err)
@@ -47,16 +47,21 @@ func tee(program string, asked order) (int, error) {
 	go handOn(signals, process)
 	var number atomic.Uint64
 	var reading, sending sync.WaitGroup
-	for _, stream := range []*stream{out, faults} {
-		stream.theirs.Close()
-		reading.Go(func() { stream.copy(spool, &number) })
+	over := make(chan struct{})
+	for _, each := range streams {
+		each.theirs.Close()
+		reading.Go(func() { each.copy(&recorder{spool: spool, stream: each.name, number: &number}) })
+	}
+	if asked.follow != "" {
+		reading.Go(func() { newFollower(asked.follow, spool, &number).run(over) })
 	}
 	ended := make(chan struct{})
 	sender := forwarder{url: asked.forward, spool: spool}
 	sending.Go(func() { sender.run(ended, asked.drain) })
 	status := wait(process.Pid)
-	for _, stream := range []*stream{out, faults} {
-		_ = stream.ours.SetReadDeadline(time.Now().Add(orphans))
+	close(over)
+	for _, each := range streams {
+		_ = each.ours.SetReadDeadline(time.Now().Add(orphans))
 	}
 	reading.Wait()
 	close(ended)
@@ -76,42 +81,81 @@ type stream struct {
 	theirs *os.File
 }
 
-func newStream(passed *os.File, name string) (*stream, error) {
-	ours, theirs, err := os.Pipe()
-	if err != nil {
-		return nil, err
+// newStreams puts pipes in the place of standard output and error in files.
+func newStreams(files []*os.File) ([]*stream, error) {
+	var streams []*stream
+	for index, name := range []string{"stdout", "stderr"} {
+		ours, theirs, err := os.Pipe()
+		if err != nil {
+			return nil, err
+		}
+		if raw, err := theirs.SyscallConn(); err == nil {
+			_ = raw.Control(func(descriptor uintptr) { // a smaller pipe does, too
+				_, _, _ = syscall.Syscall(syscall.SYS_FCNTL, descriptor, setPipeSize, pipeRoom)
+			})
+		}
+		streams = append(streams, &stream{name, files[index+1], ours, theirs})
+		files[index+1] = theirs
 	}
-	if raw, err := theirs.SyscallConn(); err == nil {
-		_ = raw.Control(func(descriptor uintptr) { // a smaller pipe does, too (fcntl(2), F_SETPIPE_SZ)
-			_, _, _ = syscall.Syscall(syscall.SYS_FCNTL, descriptor, 1031, pipeRoom)
-		})
-	}
-	return &stream{name: name, passed: passed, ours: ours, theirs: theirs}, nil
+	return streams, nil
 }
 
-// copy returns when nobody can write any more, or the deadline of reading is over. number: of the latest record.
-func (s *stream) copy(spool *spool, number *atomic.Uint64) {
-	var notes bytes.Buffer
-	var records int64
-	cut := lines{keep: func(line []byte, part int) {
-		note(&notes, number.Add(1), time.Now().UnixNano(), s.name, part, line)
-		records++
-	}}
-	buffer := make([]byte, 128<<10)
-	for over := false; !over; {
+// copy returns when nobody can write any more, or the deadline of reading is over.
+func (s *stream) copy(to *recorder) {
+	defer to.end()
+	buffer := make([]byte, chunk)
+	for {
 		read, err := s.ours.Read(buffer)
 		_, _ = s.passed.Write(buffer[:read]) // where nobody listens any more the records still count
-		cut.add(buffer[:read])
-		if over = err != nil; over {
-			cut.end()
+		to.add(buffer[:read])
+		if err != nil {
+			return
 		}
-		if records > 0 {
-			spool.add(notes.Bytes(), records)
-			notes.Reset()
-			records = 0
-		}
-		if read < len(buffer) && !over {
+		if read < len(buffer) {
 			time.Sleep(coalesce)
 		}
 	}
 }
+
+// recorder turns what an app writes into records of spool. number: of the latest record, of all recorders.
+type recorder struct {
+	spool  *spool
+	stream string
+	number *atomic.Uint64
+	lines  lines
+	notes  bytes.Buffer
+	count  int64
+}
+
+func (r *recorder) add(written []byte) {
+	r.lines.add(written, r.keep)
+	r.flush()
+}
+
+// end takes what has come without a line's end as a line.
+func (r *recorder) end() {
+	r.lines.end(r.keep)
+	r.flush()
+}
+
+func (r *recorder) keep(line []byte, part int) {
+	note(&r.notes, r.number.Add(1), time.Now().UnixNano(), r.stream, part, line)
+	r.count++
+}
+
+func (r *recorder) flush() {
+	if r.count > 0 {
+		r.spool.add(r.notes.Bytes(), r.count)
+		r.notes.Reset()
+		r.count = 0
+	}
+}
+
+// complain says an error once: what goes wrong at every look would fill the log.
+func complain(err error) {
+	if _, said := complaints.LoadOrStore(err.Error(), true); !said {
+		fmt.Fprintln(os.Stderr, "launcher:", err)
+	}
+}
+
+var complaints sync.Map
