@@ -3,26 +3,21 @@
 import json
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hack.lab.build import binary, ensure_built
-from hack.lab.components import COLLECTOR, LAUNCHER
-from hack.lab.controlplane import free_ports
+from hack.lab.components import LAUNCHER
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from microapp_operator.desired.forwarding import build_sidecar_config
 from tests.support.eventually import eventually
 from tests.support.otlp import Receiver, plain
+from tests.support.sidecar import READ_AT, Sidecar
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-READ_AT = "2026-01-18T15:00:00Z"
-_NOW = 1_768_748_400 * 10**9
 SEED = {
     "timestamp": "2026-01-18T14:32:05Z",
     "app_id": "expense-helper-v2",
@@ -33,46 +28,6 @@ SEED = {
     "outcome": "success",
     "trace_id": TRACE,
 }
-
-
-class Sidecar:
-    """A Collector that does what the sidecar does. port: where it takes records."""
-
-    def __init__(self, folder: Path, gateway: Receiver) -> None:
-        ensure_built(COLLECTOR)
-        (self.port,) = free_ports(1)
-        config = build_sidecar_config(f"http://127.0.0.1:{gateway.port}", port=self.port)
-        config["exporters"]["otlp_http"] |= {"encoding": "json", "compression": "none"}  # what the test can read
-        self._config = folder / "config.json"
-        self._config.write_text(json.dumps(config))
-
-    @contextmanager
-    def running(self) -> Iterator["subprocess.Popen[bytes]"]:
-        """The process, once it takes records."""
-        with subprocess.Popen([str(binary(COLLECTOR)), f"--config={self._config}"]) as process:
-            try:
-                eventually(self._answers, timeout=60)
-                yield process
-            finally:
-                process.kill()
-
-    def send(self, *bodies: str) -> None:
-        """Records as a launcher sends them."""
-        records = [{"observedTimeUnixNano": str(_NOW), "body": {"stringValue": body}} for body in bodies]
-        self.post({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]})
-
-    def post(self, request: dict[str, Any]) -> None:
-        """An ExportLogsServiceRequest."""
-        url, kind = f"http://127.0.0.1:{self.port}/v1/logs", {"Content-Type": "application/json"}
-        with urllib.request.urlopen(urllib.request.Request(url, json.dumps(request).encode(), kind), timeout=30):
-            pass
-
-    def _answers(self) -> bool:
-        try:
-            self.post({"resourceLogs": []})
-        except OSError:
-            return False
-        return True
 
 
 @pytest.fixture(scope="module")
