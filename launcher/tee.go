@@ -17,7 +17,8 @@ const (
 	leastRoom   = 8 << 20                // bytes
 	pipeRoom    = 1 << 20                // bytes the app can write while nobody reads; what Linux gives who has no privilege
 	chunk       = 128 << 10              // bytes read at once
-	coalesce    = 5 * time.Millisecond   // how long what the app writes is gathered in the pipe before it is read
+	coalesce    = 20 * time.Millisecond  // how long what the app writes is gathered in the pipe before it is read
+	look        = 50 * time.Millisecond  // how soon the end of the app is noticed where orphans keep its output open
 	orphans     = 500 * time.Millisecond // how long processes the app leaves behind are listened to
 	setPipeSize = 1031                   // F_SETPIPE_SZ (fcntl(2))
 	memory      = 24 << 20               // bytes our own heap should not exceed: it is the app's memory
@@ -50,7 +51,7 @@ func tee(program string, asked order) (int, error) {
 	over := make(chan struct{})
 	for _, each := range streams {
 		each.theirs.Close()
-		reading.Go(func() { each.copy(&recorder{spool: spool, stream: each.name, number: &number}) })
+		reading.Go(func() { each.copy(&recorder{spool: spool, stream: each.name, number: &number}, over) })
 	}
 	if asked.follow != "" {
 		reading.Go(func() { newFollower(asked.follow, spool, &number).run(over) })
@@ -60,9 +61,6 @@ func tee(program string, asked order) (int, error) {
 	sending.Go(func() { sender.run(ended, asked.drain) })
 	status := wait(process.Pid)
 	close(over)
-	for _, each := range streams {
-		_ = each.ours.SetReadDeadline(time.Now().Add(orphans))
-	}
 	reading.Wait()
 	close(ended)
 	sending.Wait()
@@ -77,7 +75,7 @@ func tee(program string, asked order) (int, error) {
 type stream struct {
 	name   string
 	passed *os.File
-	ours   *os.File
+	ours   int // a descriptor the runtime's poller doesn't know, which every single write of the app would wake
 	theirs *os.File
 }
 
@@ -85,36 +83,55 @@ type stream struct {
 func newStreams(files []*os.File) ([]*stream, error) {
 	var streams []*stream
 	for index, name := range []string{"stdout", "stderr"} {
-		ours, theirs, err := os.Pipe()
-		if err != nil {
-			return nil, err
+		var ends [2]int
+		if err := syscall.Pipe2(ends[:], syscall.O_CLOEXEC); err != nil {
+			return nil, os.NewSyscallError("pipe2", err)
 		}
-		if raw, err := theirs.SyscallConn(); err == nil {
-			_ = raw.Control(func(descriptor uintptr) { // a smaller pipe does, too
-				_, _, _ = syscall.Syscall(syscall.SYS_FCNTL, descriptor, setPipeSize, pipeRoom)
-			})
-		}
-		streams = append(streams, &stream{name, files[index+1], ours, theirs})
+		_, _, _ = syscall.Syscall(syscall.SYS_FCNTL, uintptr(ends[1]), setPipeSize, pipeRoom) // a smaller one does, too
+		theirs := os.NewFile(uintptr(ends[1]), name)
+		streams = append(streams, &stream{name, files[index+1], ends[0], theirs})
 		files[index+1] = theirs
 	}
 	return streams, nil
 }
 
-// copy returns when nobody can write any more, or the deadline of reading is over.
-func (s *stream) copy(to *recorder) {
+// copy returns when nobody can write any more, or some time after ended is closed.
+func (s *stream) copy(to *recorder, ended <-chan struct{}) {
 	defer to.end()
 	buffer := make([]byte, chunk)
-	for {
-		read, err := s.ours.Read(buffer)
-		_, _ = s.passed.Write(buffer[:read]) // where nobody listens any more the records still count
-		to.add(buffer[:read])
-		if err != nil {
+	var last time.Time
+	for last.IsZero() || time.Now().Before(last) {
+		select {
+		case <-ended:
+			if last.IsZero() {
+				last = time.Now().Add(orphans)
+			}
+		default:
+		}
+		if !readable(s.ours) {
+			continue
+		}
+		read, err := syscall.Read(s.ours, buffer)
+		if read > 0 {
+			_, _ = s.passed.Write(buffer[:read]) // where nobody listens any more the records still count
+			to.add(buffer[:read])
+		}
+		if read == 0 || err != nil && err != syscall.EINTR {
 			return
 		}
-		if read < len(buffer) {
+		if read < len(buffer) && last.IsZero() {
 			time.Sleep(coalesce)
 		}
 	}
+}
+
+// readable waits for something to read, or the end, but no longer than look.
+func readable(descriptor int) bool {
+	var wanted syscall.FdSet
+	wanted.Bits[descriptor/64] |= 1 << (descriptor % 64)
+	timeout := syscall.NsecToTimeval(int64(look))
+	ready, err := syscall.Select(descriptor+1, &wanted, nil, nil, &timeout)
+	return err == nil && ready > 0
 }
 
 // recorder turns what an app writes into records of spool. number: of the latest record, of all recorders.
