@@ -38,7 +38,7 @@ def spool(tmp_path: Path) -> Path:
     return folder
 
 
-def words(port: int, spool: Path, *command: str, drain: int = 20) -> list[str]:
+def words(port: int, spool: Path, *command: str, drain: int = 120) -> list[str]:
     ensure_built(LAUNCHER)
     forward = ("--forward", f"http://127.0.0.1:{port}/v1/logs", "--spool", str(spool))
     return [str(binary(LAUNCHER)), "run", *forward, "--room", str(_ROOM), "--drain", str(drain), "--", *command]
