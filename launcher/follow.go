@@ -101,10 +101,15 @@ func (f *follower) read() bool {
 	return true
 }
 
+// settled is how far all that was read is in records that are kept: what has come of a line without its end is not.
+func (f *follower) settled() int64 {
+	return f.offset - int64(len(f.to.lines.rest))
+}
+
 // remember is done after the records are kept: a kill in between has some come twice.
 func (f *follower) remember() {
 	partial := f.place + ".partial"
-	err := os.WriteFile(partial, fmt.Appendf(nil, "%d %d\n", inodeOf(f.file), f.offset), 0o600)
+	err := os.WriteFile(partial, fmt.Appendf(nil, "%d %d\n", inodeOf(f.file), f.settled()), 0o600)
 	if err == nil {
 		err = os.Rename(partial, f.place)
 	}
@@ -115,7 +120,7 @@ func (f *follower) remember() {
 
 // free gives back the space of what was read (fallocate(2), FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE).
 func (f *follower) free() {
-	end := f.offset / block * block
+	end := f.settled() / block * block
 	if end-f.freed < freeAfter {
 		return
 	}

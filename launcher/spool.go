@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -67,7 +68,7 @@ func openSpool(folder string, room int64, run string) (*spool, error) {
 		s.files = append(s.files, &found)
 		s.size += whole
 	}
-	slices.SortFunc(s.files, func(a, b *segment) int { return int(int64(a.number) - int64(b.number)) })
+	slices.SortFunc(s.files, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
 	content, err := os.ReadFile(filepath.Join(folder, counted))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -87,7 +88,11 @@ func openSpool(folder string, room int64, run string) (*spool, error) {
 func (s *spool) add(notes []byte, records int64) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	for s.size+int64(len(notes)) > s.room && s.drop() {
+	for s.size+int64(len(notes)) > s.room {
+		if !s.drop() {
+			s.lose(records)
+			return
+		}
 	}
 	last := s.files[len(s.files)-1]
 	if last.size >= s.each {
@@ -98,7 +103,7 @@ func (s *spool) add(notes []byte, records int64) {
 		last = s.files[len(s.files)-1]
 	}
 	written, err := s.open.Write(notes)
-	if err != nil || s.size+int64(len(notes)) > s.room {
+	if err != nil {
 		_ = s.open.Truncate(last.size) // a part of one is none
 		_, _ = s.open.Seek(last.size, 0)
 		s.lose(records)

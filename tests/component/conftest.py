@@ -15,6 +15,7 @@ from hack.process import OperatorProcess
 from hack.samples import app_manifest
 
 from tests.support.eventually import eventually
+from tests.support.otlp import Receiver
 from tests.support.settings import settings_flag
 from tests.support.tls import Webhook
 
@@ -106,3 +107,10 @@ def webhook(unregistered: Webhook) -> Webhook:
     """A webhook of its own."""
     unregistered.create()
     return unregistered
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Receiver]:
+    """Takes what the sidecar sends."""
+    with Receiver() as receiver:
+        yield receiver

@@ -247,6 +247,15 @@ def test_what_is_wrong_is_said(arguments: tuple[str, ...], status: int, said: st
     assert said in done.stderr
 
 
+def test_a_line_that_a_kill_cuts_in_two_arrives_whole(receiver: Receiver, spool: Path, file: Path) -> None:
+    begun = following(receiver, spool, file, "print('first\\nhalf', end='', file=f, flush=True)\ninput()")
+    with subprocess.Popen(begun, stdin=subprocess.PIPE) as app:
+        eventually(receiver.lines, ["first"])
+        app.kill()
+    subprocess.run(following(receiver, spool, file, "print(' and half', file=f)"), check=True)
+    assert list(dict.fromkeys(receiver.lines())) == ["first", "half and half"]
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """What the app writes to."""

@@ -31,13 +31,6 @@ SEED = {
 
 
 @pytest.fixture(scope="module")
-def gateway() -> Iterator[Receiver]:
-    """Takes what the sidecar sends."""
-    with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture(scope="module")
 def sidecar(gateway: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     """One that runs."""
     sidecar = Sidecar(tmp_path_factory.mktemp("sidecar"), gateway)

@@ -37,13 +37,6 @@ _HARMLESS = ("paid 12.50 EUR for order 2026-01-18/7", "took 1768746725123 ns", "
 
 
 @pytest.fixture(scope="module")
-def gateway() -> Iterator[Receiver]:
-    """Takes what is left."""
-    with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture(scope="module")
 def sidecar(gateway: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
     """One that redacts."""
     key = secrets.token_hex(16)
