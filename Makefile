@@ -75,7 +75,7 @@ launcher-image: go venv ## Build the image of the launcher, which sets variables
 	$(PY) -m hack.image.launcher
 
 .PHONY: collector
-collector: go venv ## Write the Collector's sources anew from collector/manifest.yaml
+collector: go venv ## Write the Collectors' sources anew from their manifests
 	$(PY) -m hack.collector
 
 .PHONY: chart

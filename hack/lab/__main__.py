@@ -12,7 +12,7 @@ import sys
 
 from hack.kubectl import kubectl_for
 from hack.lab.build import LabError, ensure_built, say
-from hack.lab.components import COLLECTOR, CONTROL_PLANE, KWOK, NODE, OPA, VAULT
+from hack.lab.components import CONTROL_PLANE, FORWARDER, GATEWAY, KWOK, NODE, OPA, VAULT
 from hack.lab.context import (
     Cluster,
     cluster_from_environment,
@@ -74,7 +74,7 @@ def _check() -> int:
 
 
 def _build() -> int:
-    ensure_built(OPA, *CONTROL_PLANE, KWOK, *NODE, VAULT, COLLECTOR)
+    ensure_built(OPA, *CONTROL_PLANE, KWOK, *NODE, VAULT, FORWARDER, GATEWAY)
     return 0
 
 

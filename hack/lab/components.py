@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 GO = Path(__file__).parent / "go"
+_PRODUCT = Path(__file__).parents[2]
 KUBERNETES = "1.36.3"
 _VERSION = "k8s.io/component-base/version"
 _STRIP = "-s -w"
@@ -77,14 +78,17 @@ TEST = Component("test", GO / "test", ".", _STRIP)
 VAULT = Component("vault", GO / "vault", "github.com/hashicorp/vault", _STRIP)
 """The secret store; started by who asks for it."""
 
-LAUNCHER = Component("launcher", Path(__file__).parents[2] / "launcher", ".", _STRIP)
+LAUNCHER = Component("launcher", _PRODUCT / "launcher", ".", _STRIP)
 """Sets variables from secrets in the pods of apps; part of the product, in an image of its own."""
 
 BUILDER = Component("builder", GO / "builder", "go.opentelemetry.io/collector/cmd/builder", _STRIP)
-"""Writes collector/ from its manifest."""
+"""Writes collector/ from its manifests."""
 
-COLLECTOR = Component("collector", Path(__file__).parents[2] / "collector", ".", _STRIP)
-"""Takes the records of apps: the sidecar of their pods, and the platform's gateway; part of the product."""
+FORWARDER = Component("forwarder", _PRODUCT / "collector" / "sidecar", ".", _STRIP)
+"""The Collector that takes an app's records, in each of its pods; part of the product, in an image of its own."""
+
+GATEWAY = Component("gateway", _PRODUCT / "collector" / "gateway", ".", _STRIP)
+"""The Collector that all of them send to; part of the product, in an image of its own."""
 
 VEGETA = Component("vegeta", GO / "vegeta", "github.com/tsenart/vegeta/v12", _STRIP)
 """Loads the API server and the webhook for `make bench-admission`."""

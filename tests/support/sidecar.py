@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hack.lab.build import binary, ensure_built
-from hack.lab.components import COLLECTOR
+from hack.lab.components import FORWARDER
 from hack.lab.controlplane import free_ports
 
 from microapp_operator.desired.forwarding import build_sidecar_config
@@ -26,7 +26,7 @@ class Sidecar:
 
     def __init__(self, folder: Path, gateway: Receiver, **processors: dict[str, Any]) -> None:
         """processors: more of them, after the sidecar's own."""
-        ensure_built(COLLECTOR)
+        ensure_built(FORWARDER)
         (self.port,) = free_ports(1)
         config = build_sidecar_config(f"http://127.0.0.1:{gateway.port}", port=self.port)
         config["exporters"]["otlp_http"] |= {"encoding": "json", "compression": "none"}  # what the test can read
@@ -38,7 +38,7 @@ class Sidecar:
     @contextmanager
     def running(self) -> Iterator["subprocess.Popen[bytes]"]:
         """The process, once it takes records."""
-        with subprocess.Popen([str(binary(COLLECTOR)), f"--config={self._config}"]) as process:
+        with subprocess.Popen([str(binary(FORWARDER)), f"--config={self._config}"]) as process:
             try:
                 eventually(self._answers, timeout=60)
                 yield process

@@ -1,4 +1,4 @@
-// Builds the builder of the OpenTelemetry Collector, which writes collector/*.go from collector/manifest.yaml.
+// Builds the builder of the OpenTelemetry Collector, which writes collector/*.go from its manifests.
 module microapps.dev/lab/builder
 
 go 1.26.0
