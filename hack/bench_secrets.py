@@ -32,7 +32,7 @@ from microapp_operator.reconcile.queue import Key
 from microapp_operator.reconcile.secrets import SecretLane
 from microapp_operator.reconcile.secrets.identity import IdentityKeeper
 from microapp_operator.reconcile.secrets.wish import Removal, Wish
-from microapp_operator.settings import VaultSettings, read_vault_settings
+from microapp_operator.settings import VaultSettings, read_settings
 from microapp_operator.wiring.clock import SystemClock
 
 _LOG = Path(__file__).parent.parent / "tests" / "golden" / "vaultlog" / "audit.log"
@@ -220,7 +220,7 @@ def main() -> None:
         try:
             kubectl = kubectl_for(Cluster(lab.kubeconfig, CONTEXT, "lab"))
             vault.up(Cluster(lab.kubeconfig, CONTEXT, "lab"), kubectl)
-            settings = read_vault_settings(connect(vault, kubectl, Path(name)))
+            settings = read_settings(VaultSettings, connect(vault, kubectl, Path(name)))
             results |= asyncio.run(Bench(settings, arguments.apps).run())
         finally:
             vault.remove()

@@ -9,11 +9,11 @@ import pytest
 import yaml
 from tests.golden.tiers import load_tiers
 
-from microapp_operator.desired.context import AddressTarget, RenderContext, RuntimeChoice, WorkloadKind
+from microapp_operator.desired.context import AddressTarget, LoggingContext, RenderContext, RuntimeChoice, WorkloadKind
 from microapp_operator.desired.plan import build_plan
 from microapp_operator.model import Manifest, MicroApp, Profile, parse
 from microapp_operator.model.common import Protocol
-from microapp_operator.settings import Images
+from microapp_operator.settings import Images, LoggingSettings
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent.name for path in HERE.glob("*/input.yaml"))
@@ -39,7 +39,14 @@ def _runtime(raw: Manifest) -> RuntimeChoice:
     return RuntimeChoice(WorkloadKind(raw["kind"]), raw.get("runtimeClass", ""), raw.get("wasmRunner", ""))
 
 
-def _context(raw: Manifest) -> RenderContext:
+def _logging(raw: Manifest | None, app: MicroApp) -> LoggingContext | None:
+    if raw is None:
+        return None
+    settings = LoggingSettings.model_validate(raw["settings"])
+    return LoggingContext(settings, raw["address"], app.spec.logging.source)
+
+
+def _context(raw: Manifest, app: MicroApp) -> RenderContext:
     return RenderContext(
         targets=tuple(
             AddressTarget(
@@ -53,13 +60,15 @@ def _context(raw: Manifest) -> RenderContext:
         ),
         runtime=_runtime(raw["runtime"]) if "runtime" in raw else None,
         images=Images(**raw.get("images", {})),
+        logging=_logging(raw.get("logging"), app),
     )
 
 
 def render(case: str) -> dict[str, str]:
     """File name to content, for each kind of child that ``case`` has."""
     given = yaml.safe_load((HERE / case / INPUT).read_text())
-    plan = build_plan(parse(MicroApp, given["microApp"]), TIERS[given["tier"]], _context(given["context"]))
+    app = parse(MicroApp, given["microApp"])
+    plan = build_plan(app, TIERS[given["tier"]], _context(given["context"], app))
     kinds: dict[str, list[Manifest]] = defaultdict(list)
     for manifest in plan.all():
         kind = manifest["kind"].lower()
@@ -67,9 +76,8 @@ def render(case: str) -> dict[str, str]:
     return {f"{kind}.yaml": _dump(manifests) for kind, manifests in kinds.items()}
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_children(case: str, golden_update: bool) -> None:
-    rendered, folder = render(case), HERE / case
+def compare(folder: Path, rendered: dict[str, str], *, golden_update: bool) -> None:
+    """Hold what was rendered against the files in ``folder``, or write them."""
     if golden_update:
         for stale in folder.glob("*.yaml"):
             if stale.name != INPUT:
@@ -79,7 +87,12 @@ def test_children(case: str, golden_update: bool) -> None:
     golden = {path.name: path.read_text() for path in folder.glob("*.yaml") if path.name != INPUT}
     assert sorted(golden) == sorted(rendered), "stale or missing golden files; rewrite with --golden-update"
     for name, text in rendered.items():
-        assert text == golden[name], f"{case}/{name} differs; rewrite with --golden-update after reading the difference"
+        assert text == golden[name], f"{folder.name}/{name}"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_children(case: str, golden_update: bool) -> None:
+    compare(HERE / case, render(case), golden_update=golden_update)
 
 
 def test_every_tier_with_every_profile_has_a_case() -> None:

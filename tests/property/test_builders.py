@@ -20,6 +20,7 @@ from microapp_operator.constants import (
     LABEL_APP,
     LABEL_APP_UID,
     LABEL_CLASSIFICATION,
+    LABEL_LOG_RETENTION,
     LABEL_MANAGED_BY,
     LABEL_PROFILE,
     LABEL_STAGE,
@@ -39,7 +40,7 @@ from microapp_operator.wasm_runner.wire import read_config
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 DNS_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 OUR_LABELS = {LABEL_MANAGED_BY, LABEL_APP_UID, LABEL_APP, LABEL_TENANT}
-NAMESPACE_LABELS = {LABEL_TIER, LABEL_CLASSIFICATION, LABEL_STAGE, LABEL_PROFILE} | {
+NAMESPACE_LABELS = {LABEL_TIER, LABEL_CLASSIFICATION, LABEL_STAGE, LABEL_PROFILE, LABEL_LOG_RETENTION} | {
     f"pod-security.kubernetes.io/{mode}{suffix}" for mode in ("enforce", "audit", "warn") for suffix in ("", "-version")
 }
 KNATIVE_LABELS = {"networking.knative.dev/visibility"}

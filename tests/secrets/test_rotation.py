@@ -15,7 +15,7 @@ from microapp_operator.desired.context import SecretSource, SourceKind
 from microapp_operator.reconcile.secrets import SecretLane
 from microapp_operator.reconcile.secrets.identity import IdentityKeeper
 from microapp_operator.reconcile.secrets.wish import Removal, Wish, update_entries
-from microapp_operator.settings import VaultSettings, read_vault_settings
+from microapp_operator.settings import VaultSettings, read_settings
 from tests.component.conftest import Tenant
 from tests.secrets.conftest import Store, kv, with_secret
 from tests.secrets.test_identity import approve_secret_later, events
@@ -161,7 +161,7 @@ async def test_what_the_engine_can_rotate_is_rotated_when_it_is_overdue_one_at_a
     store.root.write_data(
         f"database/static-roles/{second}", data={"db_name": "main", "username": second, "rotation_period": "9999h"}
     )
-    given = read_vault_settings(settings)
+    given = read_settings(VaultSettings, settings)
     before = {name: _rotated_at(store, name) for name in (ledger, second)}
     await _run_lane(given, Later(days=91), (ledger, second))
     after = {name: _rotated_at(store, name) for name in (ledger, second)}

@@ -1,6 +1,7 @@
 """The real Collector with the sidecar's configuration, in front of a receiver."""
 
 import json
+import os
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from microapp_operator.desired.forwarding import build_sidecar_config
 from tests.support.eventually import eventually
 from tests.support.otlp import Receiver
 
+POD_UID = "0a1b2c3d-0000-4000-8000-0000000000f0"
 READ_AT = "2026-01-18T15:00:00Z"
 """When a launcher read the records that are sent here."""
 _READ_AT = 1_768_748_400 * 10**9
@@ -27,8 +29,9 @@ class Sidecar:
     def __init__(self, folder: Path, gateway: Receiver, **processors: dict[str, Any]) -> None:
         """processors: more of them, after the sidecar's own."""
         ensure_built(FORWARDER)
-        (self.port,) = free_ports(1)
+        self.port, health = free_ports(2)
         config = build_sidecar_config(f"http://127.0.0.1:{gateway.port}", port=self.port)
+        config["extensions"]["health_check"]["endpoint"] = f"127.0.0.1:{health}"
         config["exporters"]["otlp_http"] |= {"encoding": "json", "compression": "none"}  # what the test can read
         config["processors"] |= processors
         config["service"]["pipelines"]["logs"]["processors"] += processors
@@ -38,7 +41,8 @@ class Sidecar:
     @contextmanager
     def running(self) -> Iterator["subprocess.Popen[bytes]"]:
         """The process, once it takes records."""
-        with subprocess.Popen([str(binary(FORWARDER)), f"--config={self._config}"]) as process:
+        command = [str(binary(FORWARDER)), f"--config={self._config}"]
+        with subprocess.Popen(command, env={**os.environ, "POD_UID": POD_UID}) as process:
             try:
                 eventually(self._answers, timeout=60)
                 yield process

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from microapp_operator.compliance import FALSE, MESSAGE_MAX, TRUE, UNKNOWN, judge_compliance
+from microapp_operator.decide.forwarding_view import judge_forwarding
 from microapp_operator.decide.runtime import describe_runtime
 from microapp_operator.decide.secret_view import judge_secrets
 from microapp_operator.model import Condition, MicroAppStatus
@@ -54,6 +55,7 @@ def compute_status(old: MicroAppStatus, view: View, now: datetime) -> MicroAppSt
         ),
         egress=tuple(d.status for d in decision.egress) if decision else (),
         secret_store=view.secret_store,
+        logging=view.forwarding.delivery.status() if view.forwarding.delivery else old.logging,
         policy_findings=view.scan.findings if view.scan else old.policy_findings,
         steps=compute_steps(view, ready=judgements[0].status == TRUE),
     )
@@ -145,12 +147,7 @@ def _guards(view: View) -> tuple[_Judgement, ...]:
         _approved(view),
         _policy_compliant(view),
         *_secrets(view),
-        _Judgement(
-            ConditionType.LOG_FORWARDING,
-            UNKNOWN,
-            Reason.FORWARDER_NOT_INSTALLED,
-            Reason.FORWARDER_NOT_INSTALLED.remedy,
-        ),
+        _log_forwarding(view),
         _runtime_available(view),
         _workload_available(view),
     )
@@ -231,6 +228,15 @@ def _policy_compliant(view: View) -> _Judgement:
 
 def _secrets(view: View) -> tuple[_Judgement, ...]:
     return tuple(_Judgement(*judged) for judged in judge_secrets(view.secrets, view.decision))
+
+
+def _log_forwarding(view: View) -> _Judgement:
+    return _Judgement(ConditionType.LOG_FORWARDING, *judge_forwarding(view.forwarding, view.decision, runs=_runs(view)))
+
+
+def _runs(view: View) -> bool:
+    idle = (Reason.SUSPENDED, Reason.SCALED_TO_ZERO)
+    return view.workload is not None and view.workload.reason not in idle
 
 
 def _runtime_available(view: View) -> _Judgement:

@@ -14,7 +14,7 @@ FIELD_MANAGER: Final = "microapp-operator"
 
 FINALIZER: Final = f"{GROUP}/teardown"
 
-RENDERER_VERSION: Final = "4"
+RENDERER_VERSION: Final = "5"
 """Raised whenever desired/ renders an old spec differently: it voids every recorded fingerprint."""
 
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
@@ -28,6 +28,8 @@ LABEL_TIER: Final = f"{GROUP}/tier"
 LABEL_CLASSIFICATION: Final = f"{GROUP}/classification"
 LABEL_STAGE: Final = f"{GROUP}/stage"
 LABEL_PROFILE: Final = f"{GROUP}/profile"
+LABEL_LOG_RETENTION: Final = f"{GROUP}/log-retention-days"
+"""On an app's namespace: for how many days its records are kept; the log gateway reads it."""
 ANNOTATION_APPLIED_HASH: Final = f"{GROUP}/applied-hash"
 """SHA-256 of the manifest as rendered; says what a child was last applied from."""
 
@@ -39,6 +41,9 @@ VERB_SKIP_CLEANUP: Final = "skipcleanup"
 """The right to set it: this verb on all MicroApps, so that nothing bound in one namespace gives it."""
 ANNOTATION_SECRETS: Final = f"{GROUP}/secrets"
 """On a pod template: digest of what the pods are replaced for when a secret or the agent's configuration changes."""
+
+ANNOTATION_LOGGING: Final = f"{GROUP}/logging"
+"""On a pod template: digest of the log forwarder's configuration, so that pods are replaced when it changes."""
 
 ANNOTATION_EDITORS: Final = f"{GROUP}/editors"
 """Identities of all who edited a MicroApp since it was last approved, one a line; stamped by admission."""

@@ -115,6 +115,48 @@ class Events(Protocol):
         """Queue one Event; never blocks, never raises, never fails a reconcile."""
 
 
+@dataclass(frozen=True, slots=True)
+class PodReport:
+    """What a pod told the log gateway of its records, under the identity the gateway gave it. pod: its UID."""
+
+    tenant: str
+    app: str
+    pod: str
+    delivered: int = 0
+    dropped: int = 0
+    backlog: int = 0
+    last_delivered: datetime | None = None
+    waiting_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SinkState:
+    """What waits for a sink in one pod of the gateway, and what it has sent there; in units of the Collector's."""
+
+    pod: str
+    name: str
+    queued: float
+    sent: float
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayReading:
+    """All pods of the log gateway, asked once."""
+
+    pods: tuple[PodReport, ...]
+    sinks: tuple[SinkState, ...]
+
+
+class LogGatewayPort(Protocol):
+    """The platform's log gateway. Errors: Transient when it doesn't answer, Gone when it isn't there."""
+
+    async def address(self) -> str:
+        """HOST:PORT that pods send to."""
+
+    async def read(self) -> GatewayReading:
+        """What all its pods know now."""
+
+
 class ProbeGround(Protocol):
     """Where isolation is probed: the nodes, the pods, and a record of the last verdict."""
 

@@ -51,6 +51,8 @@ class Reason(StrEnum):
     ROTATION_DUE = "RotationDue"
     REACHABLE = "Reachable"
     POLICIES_MET = "PoliciesMet"
+    FORWARDING = "Forwarding"
+    NOTHING_TO_FORWARD = "NothingToForward"
     # work in progress
     PROGRESSING = "Progressing"
     RETRYING = "Retrying"
@@ -98,10 +100,17 @@ class Reason(StrEnum):
     SECRET_STORE_SEALED = "SecretStoreSealed"  # noqa: S105 - a reason, not a secret
     SECRET_STORE_DENIED = "SecretStoreDenied"  # noqa: S105 - a reason, not a secret
     SECRET_STORE_BUSY = "SecretStoreBusy"  # noqa: S105 - a reason, not a secret
+    ENTRYPOINT_UNKNOWN = "EntrypointUnknown"
+    LOG_SOURCE_NOT_SUPPORTED = "LogSourceNotSupported"
+    RECORDS_DROPPED = "RecordsDropped"
+    RECORDS_WAITING = "RecordsWaiting"
+    FORWARDER_SILENT = "ForwarderSilent"
+    SINK_FAILING = "SinkFailing"
     # not proven here
     NO_PROBE = "NoProbe"
     PROBE_INCONCLUSIVE = "ProbeInconclusive"
     FORWARDER_NOT_INSTALLED = "ForwarderNotInstalled"
+    LOG_GATEWAY_UNREACHABLE = "LogGatewayUnreachable"
     NOT_SCANNED = "NotScanned"
     NOT_JUDGED = "NotJudged"
     # per egress endpoint
@@ -144,6 +153,8 @@ REMEDIES: dict[Reason, str] = {
     Reason.ROTATION_DUE: "Write a new value before the date named in the message, or have the engine rotate it.",
     Reason.REACHABLE: "",
     Reason.POLICIES_MET: "",
+    Reason.FORWARDING: "",
+    Reason.NOTHING_TO_FORWARD: "",
     Reason.PROGRESSING: "Wait; the operator is applying the change.",
     Reason.RETRYING: "Wait; the operator retries by itself. If it lasts, look at the API server.",
     Reason.TERMINATING: "Wait; the app's namespace is being removed. If it lasts, look for finalizers in it.",
@@ -227,7 +238,14 @@ REMEDIES: dict[Reason, str] = {
     Reason.SECRET_STORE_DENIED: "Have an admin check the operator's role and policy in Vault (docs/secrets.md).",
     Reason.SECRET_STORE_BUSY: "Wait; the operator retries by itself. If it lasts, look at Vault's quotas.",
     Reason.NO_PROBE: "Install the isolation probe to prove that the network plugin enforces the policies.",
+    Reason.ENTRYPOINT_UNKNOWN: "Set spec.runtime.command to what the image runs, or send records by OTLP.",
+    Reason.LOG_SOURCE_NOT_SUPPORTED: "Change the field named in the message.",
+    Reason.RECORDS_DROPPED: "Write less, or find out why records were not taken: `kubectl logs` of log-forwarder.",
+    Reason.RECORDS_WAITING: "Wait; a pod keeps 32 MiB of records. If it lasts, have an admin look at the log gateway.",
+    Reason.FORWARDER_SILENT: "Look at container log-forwarder in the app's pods, and at the launcher's complaints.",
+    Reason.SINK_FAILING: "Have an admin look at the log gateway, which keeps records until its volume is full.",
     Reason.FORWARDER_NOT_INSTALLED: "Install the log gateway to forward the app's records.",
+    Reason.LOG_GATEWAY_UNREACHABLE: "Have an admin look at the log gateway; pods keep their records meanwhile.",
     Reason.NOT_SCANNED: "Wait for the first scan of what is there.",
     Reason.NOT_JUDGED: "Have an admin look for scan_not_judged in the operator's log.",
     Reason.ENFORCED: "",

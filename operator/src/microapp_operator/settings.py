@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
@@ -16,6 +16,8 @@ Network = IPv4Network | IPv6Network
 
 _MOUNT = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 _PINNED = r"^[^@\s]+@sha256:[a-f0-9]{64}$"
+_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+S = TypeVar("S", bound=BaseModel)
 
 
 class VaultSettings(BaseModel):
@@ -65,10 +67,29 @@ class VaultSettings(BaseModel):
         return parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def read_vault_settings(path: Path) -> VaultSettings:
-    """The settings in the YAML file ``path``. InvalidSpec names the field at fault."""
+class LoggingSettings(BaseModel):
+    """Where the records of apps go: the platform's log gateway, and what runs in the pods to get them there.
+
+    namespace: of the gateway. service: its Service, whose address pods are told, so that they need no DNS.
+    pods_service: the headless one, by which each of its pods is asked what has arrived. pod_labels: select these pods.
+    port: of the pods. forwarder_image: has ``/forwarder``. launcher_image: has ``/launcher``.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
+
+    namespace: Annotated[str, Field(pattern=_LABEL)]
+    service: Annotated[str, Field(pattern=_LABEL)]
+    pods_service: Annotated[str, Field(pattern=_LABEL)]
+    pod_labels: Annotated[dict[str, str], Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65535)] = 4318
+    forwarder_image: Annotated[str, Field(pattern=_PINNED)]
+    launcher_image: Annotated[str, Field(pattern=_PINNED)]
+
+
+def read_settings(kind: type[S], path: Path) -> S:
+    """Settings of that ``kind`` in the YAML file ``path``. InvalidSpec names the field at fault."""
     try:
-        return VaultSettings.model_validate(yaml.safe_load(path.read_text()))
+        return kind.model_validate(yaml.safe_load(path.read_text()))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise InvalidSpec(path=str(path), message=f"can't be read: {error}.") from error
     except ValidationError as error:
@@ -107,6 +128,7 @@ class Settings:
     probe: how isolation is probed; None: it isn't.
     wasm_image: of this operator, by digest, to run modules where no RuntimeClass does; empty: they don't run there.
     vault: the secret store; None when there is none.
+    logging: where the records of apps go; None: nowhere.
     """
 
     reserved_networks: tuple[Network, ...] = ()
@@ -119,6 +141,7 @@ class Settings:
     probe: ProbeSettings | None = None
     wasm_image: str = ""
     vault: VaultSettings | None = None
+    logging: LoggingSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Must not import ports, adapters or reconcile.
 from dataclasses import dataclass, field, replace
 
 from microapp_operator.decide.decision import Decision
+from microapp_operator.decide.forwarding_view import ForwardingView
 from microapp_operator.decide.secret_view import SecretsView
 from microapp_operator.model import Stage
 from microapp_operator.model.status import NamespaceStatus, PolicyFinding, SecretStoreStatus, Step
@@ -49,7 +50,7 @@ class View:
     namespace: the bound namespace, None while there is none.
     guarded: the guardrails are in place. held: the last accepted revision runs, not the declared one.
     workload: None while nothing was started.
-    secret_store: the app's identity there. secrets: what is known of them.
+    secret_store: the app's identity there. secrets: what is known of them. forwarding: what is known of its records.
     scan: None while this process has not scanned the app; then status says what the last one found.
     """
 
@@ -68,6 +69,7 @@ class View:
     suggested_tier: str | None = None
     secret_store: SecretStoreStatus | None = None
     secrets: SecretsView = field(default_factory=SecretsView)
+    forwarding: ForwardingView = field(default_factory=ForwardingView)
     scan: Scan | None = None
 
 

@@ -118,6 +118,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--watch-inactivity", type=float, default=70.0, help="seconds of silence after which a watch is resumed"
     )
     run.add_argument("--vault", type=Path, help="YAML file that says where Vault is; none: apps get no secrets")
+    run.add_argument("--logging", type=Path, help="YAML file that says where the log gateway is")
     run.add_argument("--watch-stale", type=float, default=150.0, help="seconds of silence after which /readyz fails")
     run.add_argument(
         "--reserved-network",

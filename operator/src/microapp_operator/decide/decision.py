@@ -6,11 +6,12 @@ from datetime import datetime
 
 from microapp_operator.constants import RENDERER_VERSION
 from microapp_operator.decide.egress import EgressDecision, resolve_egress
+from microapp_operator.decide.forwarding import LogGateway, resolve_forwarding
 from microapp_operator.decide.isolation import UNPROBED, Isolation
 from microapp_operator.decide.limits import LimitInput, evaluate_limits
 from microapp_operator.decide.runtime import resolve_runtime
 from microapp_operator.decide.secrets import build_context, resolve_secrets
-from microapp_operator.desired.context import RenderContext, RuntimeChoice, SecretsContext
+from microapp_operator.desired.context import LoggingContext, RenderContext, RuntimeChoice, SecretsContext
 from microapp_operator.gates import ApprovalVerdict, GateInput, compute_fingerprint, evaluate_approvals
 from microapp_operator.model import Approval, Connector, MicroApp, RiskTier
 from microapp_operator.model.canonical import digest
@@ -25,7 +26,7 @@ class Surroundings:
     """What the cluster holds besides the app, and what the admins set.
 
     policy_digest: of the bundle in force. isolation: what the nodes' probes say. vault: the secret store, None when
-    there is none.
+    there is none. gateway: where records go, None when nowhere.
     """
 
     tiers: Mapping[str, RiskTier]
@@ -38,6 +39,7 @@ class Surroundings:
     images: Images = field(default_factory=Images)
     isolation: Isolation = UNPROBED
     vault: VaultSettings | None = None
+    gateway: LogGateway | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Decision:
     blocked: nothing changes until a person edits the app, its tier or a Connector.
     runtime: how to run it; None when the profile can't be honoured, with ``runtime_finding``.
     secrets: what may be read now; None when nothing. store_configured: there is a secret store.
+    logging: how records are forwarded; None when they can't be, with ``logging_finding``, or there is no gateway.
     accepted: the declared spec may run.
     """
 
@@ -63,6 +66,9 @@ class Decision:
     isolation: Isolation
     secrets: SecretsContext | None = None
     store_configured: bool = False
+    logging: LoggingContext | None = None
+    logging_finding: Finding | None = None
+    gateway_configured: bool = False
 
     @property
     def withheld(self) -> Finding | None:
@@ -77,7 +83,8 @@ class Decision:
     def context(self) -> RenderContext:
         """What the builders need to know."""
         targets = tuple(d.target for d in self.egress if d.target is not None)
-        return RenderContext(targets, None if self.withheld else self.runtime, self.images, self.secrets)
+        runtime = None if self.withheld else self.runtime
+        return RenderContext(targets, runtime, self.images, self.secrets, self.logging)
 
     def inputs_hash(self) -> str:
         """Digest of everything the rendering depends on."""
@@ -94,6 +101,7 @@ class Decision:
                 [runtime.kind, runtime.runtime_class, runtime.wasm_runner] if runtime else None,
                 self.images.gate,
                 _secrets_hash(self.secrets),
+                _logging_hash(self.logging),
             ]
         )
 
@@ -106,6 +114,13 @@ def _secrets_hash(secrets: SecretsContext | None) -> str | None:
     return digest([sources, secrets.store.model_dump(mode="json"), [list(v) for v in secrets.versions]])
 
 
+def _logging_hash(logging: LoggingContext | None) -> str | None:
+    """Digest of what is rendered to forward records."""
+    if logging is None:
+        return None
+    return digest([logging.settings.model_dump(mode="json"), logging.address, logging.source])
+
+
 def evaluate(app: MicroApp, tier: RiskTier, around: Surroundings, now: datetime) -> Decision:
     """Decide for ``app`` in ``tier``."""
     given = LimitInput(app=app, tier=tier, connectors=around.connectors, reserved=around.reserved)
@@ -114,6 +129,8 @@ def evaluate(app: MicroApp, tier: RiskTier, around: Surroundings, now: datetime)
     verdict = evaluate_approvals(gate, now)
     secrets = resolve_secrets(given, verdict, around.vault, around.capabilities.apis)
     runtime = resolve_runtime(app, tier, around.capabilities, around.images)
+    choice = runtime if not isinstance(runtime, Finding) else None
+    logging = resolve_forwarding(app, choice, around.gateway)
     return Decision(
         app=app,
         tier=tier,
@@ -122,12 +139,15 @@ def evaluate(app: MicroApp, tier: RiskTier, around: Surroundings, now: datetime)
         blocked=(*evaluate_limits(given), *secrets.refused),
         verdict=verdict,
         egress=resolve_egress(given, verdict),
-        runtime=None if isinstance(runtime, Finding) else runtime,
+        runtime=choice,
         runtime_finding=runtime if isinstance(runtime, Finding) else None,
         images=around.images,
         isolation=around.isolation,
         secrets=build_context(given, secrets, around.vault),
         store_configured=around.vault is not None,
+        logging=logging if isinstance(logging, LoggingContext) else None,
+        logging_finding=logging if isinstance(logging, Finding) else None,
+        gateway_configured=around.gateway is not None,
     )
 
 

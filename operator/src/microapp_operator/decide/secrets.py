@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from microapp_operator.decide.limits import LimitInput
 from microapp_operator.desired.context import SecretsContext, SecretSource, SourceKind
 from microapp_operator.desired.delivery.files import FOLDER, mounts_clash
-from microapp_operator.desired.delivery.launcher import PLACE
+from microapp_operator.desired.launching import PLACE
 from microapp_operator.desired.sidecars import AGENT_MODES
 from microapp_operator.desired.vault import PLATFORM, database_role_name, is_plain_path
 from microapp_operator.gates import ApprovalVerdict

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from microapp_operator.model.common import Protocol
-from microapp_operator.settings import Images, VaultSettings
+from microapp_operator.model.microapp import LogSource
+from microapp_operator.settings import Images, LoggingSettings, VaultSettings
 
 
 class WorkloadKind(StrEnum):
@@ -93,10 +94,21 @@ class SecretsContext:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggingContext:
+    """How an app's records leave its pods. address: HOST:PORT of the gateway."""
+
+    settings: LoggingSettings
+    address: str
+    source: LogSource
+
+
+@dataclass(frozen=True, slots=True)
 class RenderContext:
-    """Decisions: which endpoints are open, how the workload runs (None: withheld), what runs beside it, its secrets."""
+    """Decisions: which endpoints are open, how the workload runs (None: withheld), what runs beside it, its secrets,
+    where its records go."""
 
     targets: tuple[AddressTarget, ...] = ()
     runtime: RuntimeChoice | None = None
     images: Images = field(default_factory=Images)
     secrets: SecretsContext | None = None
+    logging: LoggingContext | None = None

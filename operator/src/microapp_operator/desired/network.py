@@ -18,7 +18,7 @@ from microapp_operator.desired.metadata import (
     pod_selector,
 )
 from microapp_operator.model import Manifest, MicroApp
-from microapp_operator.settings import VaultSettings
+from microapp_operator.settings import LoggingSettings, VaultSettings
 
 _EVERY_POD: Final[dict[str, Any]] = {}
 _DNS_PORT: Final = 53
@@ -36,14 +36,19 @@ def build_default_deny(app: MicroApp) -> Manifest:
 
 
 def build_openings(
-    app: MicroApp, targets: tuple[AddressTarget, ...], store: VaultSettings | None = None
+    app: MicroApp,
+    targets: tuple[AddressTarget, ...],
+    store: VaultSettings | None = None,
+    logs: LoggingSettings | None = None,
 ) -> tuple[Manifest, ...]:
-    """What opens: callers first, then names when they are needed, then each of ``targets``, and the secret store."""
+    """What opens: callers first, then names when they are needed, then each of ``targets``, the secret store and the
+    log gateway."""
     callers = (build_ingress(app),) if app.spec.ingress.from_ else ()
     named = store is not None and not _is_address(store.host)
     names = (build_dns(app),) if named or any(t.peer is not None for t in targets) else ()
     secrets = (build_store_egress(app, store),) if store is not None else ()
-    return (*callers, *names, *(build_egress(app, t) for t in targets), *secrets)
+    gateway = (build_log_egress(app, logs),) if logs is not None else ()
+    return (*callers, *names, *(build_egress(app, t) for t in targets), *secrets, *gateway)
 
 
 def build_store_egress(app: MicroApp, store: VaultSettings) -> Manifest:
@@ -52,6 +57,15 @@ def build_store_egress(app: MicroApp, store: VaultSettings) -> Manifest:
     if store.cluster_namespace:
         to.append({"namespaceSelector": {"matchLabels": {LABEL_NAMESPACE_NAME: store.cluster_namespace}}})
     return _egress(app, name="allow-secret-store", to=to, ports=[{"protocol": "TCP", "port": store.port}])
+
+
+def build_log_egress(app: MicroApp, logs: LoggingSettings) -> Manifest:
+    """The policy ``allow-log-gateway``: one port of the gateway's pods. The app has it too, and is known there."""
+    to = {
+        "namespaceSelector": {"matchLabels": {LABEL_NAMESPACE_NAME: logs.namespace}},
+        "podSelector": {"matchLabels": dict(logs.pod_labels)},
+    }
+    return _egress(app, name="allow-log-gateway", to=[to], ports=[{"protocol": "TCP", "port": logs.port}])
 
 
 def _is_address(host: str) -> bool:

@@ -7,6 +7,7 @@ from microapp_operator.desired.access import build_owner_binding
 from microapp_operator.desired.context import RenderContext, RuntimeChoice, SecretsContext, WorkloadKind
 from microapp_operator.desired.delivery import build_delivery, deliver
 from microapp_operator.desired.disruption import build_budget, needs_budget
+from microapp_operator.desired.forwarding import build_forwarder_config, forward
 from microapp_operator.desired.identity import build_account
 from microapp_operator.desired.limits import build_limits
 from microapp_operator.desired.namespace import build_namespace
@@ -56,9 +57,14 @@ def build_plan(app: MicroApp, tier: RiskTier, context: RenderContext) -> Plan:
     InvalidSpec when the MicroApp's own name can't become the name of a child.
     """
     return Plan(
-        namespace=build_namespace(app),
+        namespace=build_namespace(app, tier),
         guardrails=build_guardrails(app, tier),
-        openings=build_openings(app, context.targets, _agents_store(tier, context.secrets)),
+        openings=build_openings(
+            app,
+            context.targets,
+            _agents_store(tier, context.secrets),
+            context.logging.settings if context.logging is not None else None,
+        ),
         workload=_workload(app, tier, context, context.runtime) if context.runtime is not None else (),
     )
 
@@ -80,14 +86,17 @@ def _agents_store(tier: RiskTier, secrets: SecretsContext | None) -> VaultSettin
 
 
 def _workload(app: MicroApp, tier: RiskTier, context: RenderContext, runtime: RuntimeChoice) -> tuple[Manifest, ...]:
-    secrets = context.secrets
-    kept = (build_accepted(app), *build_claims(app), *build_delivery(app, tier, secrets))
+    secrets, logging = context.secrets, context.logging
+    forwarder = (build_forwarder_config(app, logging),) if logging is not None else ()
+    kept = (build_accepted(app), *build_claims(app), *build_delivery(app, tier, secrets), *forwarder)
     match runtime.kind:
         case WorkloadKind.KNATIVE_SERVICE:
             return kept if is_stopped(app) else (*kept, build_knative_service(app, runtime))
         case WorkloadKind.DEPLOYMENT:
             budget = (build_budget(app),) if needs_budget(app) else ()
             deployment = deliver(build_deployment(app, tier, runtime, context.images), app, tier, secrets)
+            if logging is not None:
+                deployment = forward(deployment, tier, logging)
             return (*kept, deployment, build_service(app), *budget)
 
 

@@ -73,6 +73,15 @@ class SecretStoreStatus(Model):
     ] = ()
 
 
+class LoggingStatus(Model):
+    """How the records of the pods that run were delivered, as they last told."""
+
+    last_delivered_time: Annotated[Timestamp | None, Field(description="When the last record was delivered.")] = None
+    backlog: Annotated[int, Field(ge=0, description="Records that wait in the pods.")] = 0
+    dropped: Annotated[int, Field(ge=0, description="Records that were given up for want of room.")] = 0
+    last_dropped_time: Annotated[Timestamp | None, Field(description="When the last of them was.")] = None
+
+
 class Step(Model):
     """One of the seven onboarding steps."""
 
@@ -141,6 +150,9 @@ class MicroAppStatus(Model):
     ] = ()
     secret_store: Annotated[
         SecretStoreStatus | None, Field(description="The app's identity in the secret store; none when it has none.")
+    ] = None
+    logging: Annotated[
+        LoggingStatus | None, Field(description="How the app's records were delivered; none while nobody knows.")
     ] = None
     policy_findings: Annotated[
         tuple[PolicyFinding, ...],

@@ -156,7 +156,7 @@ class Converger:
         declared = draft.decision
         assert declared is not None
         guardrails = build_guardrails(declared.app, declared.tier)
-        return Plan(build_namespace(declared.app), guardrails, (), ())
+        return Plan(build_namespace(declared.app, declared.tier), guardrails, (), ())
 
     async def _ensure_namespace(
         self, draft: Draft, manifest: Manifest, namespace: Observed | None, *, drifted: bool

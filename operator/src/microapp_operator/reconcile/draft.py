@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from microapp_operator.decide.decision import Decision
+from microapp_operator.decide.forwarding_view import ForwardingView
 from microapp_operator.decide.secret_view import SecretsView
 from microapp_operator.gates import Voided
 from microapp_operator.model import MicroApp
@@ -34,6 +35,7 @@ class Draft:
     suggested_tier: str | None = None
     secret_store: SecretStoreStatus | None = None
     secrets: SecretsView = field(default_factory=SecretsView)
+    forwarding: ForwardingView = field(default_factory=ForwardingView)
     skipped: bool = False
     scan: Scan | None = None
 
@@ -59,6 +61,7 @@ class Draft:
             suggested_tier=self.suggested_tier,
             secret_store=self.secret_store,
             secrets=self.secrets,
+            forwarding=self.forwarding,
             scan=self.scan,
         )
 

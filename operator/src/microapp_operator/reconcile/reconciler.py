@@ -6,6 +6,7 @@ status, failed ones included. Must not import adapters, kopf or any client libra
 
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import structlog
 
@@ -54,6 +55,7 @@ class Reconciler:
         app, unreadable = _read(raw)
         draft = draft_from(app)
         draft.scan = self._store.scan(key)
+        draft.forwarding = replace(self._store.forwarding(key), before=app.status.conditions)
         if app.metadata.deletion_timestamp:
             return await self._attempt(key, draft, self._teardown.dismantle)
         if unreadable is not None:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import structlog
 
 from microapp_operator.decide.decision import Surroundings
+from microapp_operator.decide.forwarding import LogGateway
+from microapp_operator.decide.forwarding_view import ForwardingView
 from microapp_operator.decide.isolation import UNPROBED, Isolation
 from microapp_operator.desired.metadata import namespace_name
 from microapp_operator.errors import InvalidSpec
@@ -42,7 +44,7 @@ class Store:
     """Memory of the feeds. reserved: ranges no app may reach by address. settings: of the rules.
 
     policy_digest: of the policy bundle in force. isolation: what the nodes' probes say. vault: the secret store, None
-    when there is none.
+    when there is none. gateway: where records go, None when nowhere.
     """
 
     def __init__(
@@ -57,12 +59,14 @@ class Store:
         self.settings = settings or PolicySettings()
         self.policy_digest = policy_digest
         self.vault: VaultSettings | None = None
+        self.gateway: LogGateway | None = None
         self._apps: dict[Key, Manifest] = {}
         self._by_namespace: dict[str, set[Key]] = defaultdict(set)
         self._tiers: dict[str, RiskTier] = {}
         self._connectors: dict[str, Connector] = {}
         self._approvals: dict[str, dict[str, Approval]] = defaultdict(dict)
         self._scans: dict[Key, Scan] = {}
+        self._forwarding: dict[Key, ForwardingView] = {}
         self.on_news: Callable[[Key], None] = lambda _: None
         """Told of each MicroApp that is new, not as it was, by whomever it was changed, or gone."""
 
@@ -80,6 +84,7 @@ class Store:
         self._apps[key] = kept
         if not same:
             self._scans.pop(key, None)
+            self._forwarding.pop(key, None)
         self._by_namespace[namespace_name(*key)].add(key)
         self.on_news(key)
         return True
@@ -91,6 +96,7 @@ class Store:
             return
         del self._apps[key]
         self._scans.pop(key, None)
+        self._forwarding.pop(key, None)
         keys = self._by_namespace[namespace_name(*key)]
         keys.discard(key)
         if not keys:
@@ -124,6 +130,15 @@ class Store:
     def scan(self, key: Key) -> Scan | None:
         """What the last scan found, None while there was none."""
         return self._scans.get(key)
+
+    def put_forwarding(self, key: Key, view: ForwardingView) -> None:
+        """Keep what is known of how the MicroApp's records fare; nothing is kept of one that is gone."""
+        if key in self._apps:
+            self._forwarding[key] = view
+
+    def forwarding(self, key: Key) -> ForwardingView:
+        """What is known of it, possibly nothing."""
+        return self._forwarding.get(key, ForwardingView())
 
     def tier(self, name: str) -> RiskTier | None:
         """The RiskTier of that name, None for one that can't be read."""
@@ -189,4 +204,5 @@ class Store:
             images=self._images,
             isolation=self.isolation,
             vault=self.vault,
+            gateway=self.gateway,
         )
