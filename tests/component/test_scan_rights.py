@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
 from hack.process import OperatorProcess
@@ -24,6 +23,7 @@ from microapp_operator.scan.wiring import Scan, Surroundings, build_scan
 from microapp_operator.wiring.clock import SystemClock
 from tests.component.conftest import Tenant
 from tests.support import openreports
+from tests.support.accounts import kubeconfig_of
 from tests.support.eventually import eventually
 
 ROLE = "microapps-scan"
@@ -36,15 +36,7 @@ def account(kubectl: Kubectl, cluster: Cluster, tenant: Tenant, tmp_path: Path) 
     name = f"scan-{uuid.uuid4().hex[:6]}"
     kubectl("create", "serviceaccount", name, "-n", tenant.name)
     kubectl("create", "clusterrolebinding", name, f"--clusterrole={ROLE}", f"--serviceaccount={tenant.name}:{name}")
-    config = yaml.safe_load(cluster.kubeconfig.read_text())
-    context = next(c["context"] for c in config["contexts"] if c["name"] == cluster.context)
-    token = kubectl("create", "token", name, "-n", tenant.name).strip()
-    config["users"] = [{"name": name, "user": {"token": token}}]
-    config["contexts"] = [{"name": name, "context": {"cluster": context["cluster"], "user": name}}]
-    config["current-context"] = name
-    path = tmp_path / f"{name}.kubeconfig"
-    path.write_text(yaml.safe_dump(config))
-    yield path
+    yield kubeconfig_of(cluster, kubectl, f"{tenant.name}:{name}", tmp_path)
     kubectl("delete", "clusterrolebinding", name)
 
 

@@ -67,7 +67,7 @@ def test_the_exit_status_tells_the_four_ways_it_can_end(arguments: tuple[str, ..
 
 def test_the_folder_of_examples_ends_with_the_counts(settings: Path) -> None:
     text = said(run("examples", "--settings", settings), 1)
-    assert text.endswith("10 objects: 5 fine, 1 denied, 1 would not run, 2 waiting for approval, 3 not judged.\n")
+    assert text.endswith("12 objects: 7 fine, 1 denied, 1 would not run, 2 waiting for approval, 3 not judged.\n")
 
 
 def test_standard_input_is_judged_in_the_namespace_that_is_named(settings: Path) -> None:

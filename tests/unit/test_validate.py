@@ -112,6 +112,7 @@ def write(folder: Path, name: str, *manifests: Any) -> Path:
                 "  waits for approval: EgressApprovalPending, examples/06-secrets.yaml:27",
             ],
         ),
+        ("logging/two-apps.yaml", 0, ["expense-form: fine (fingerprint ", "expense-ledger: fine (fingerprint "]),
     ],
 )
 def test_the_examples_say_what_they_are_for(

@@ -49,6 +49,12 @@ def _validate(arguments: argparse.Namespace) -> int:
     return validate.run(arguments, _version())
 
 
+def _logs(arguments: argparse.Namespace) -> int:
+    from microapp_operator.cli import logs  # noqa: PLC0415
+
+    return logs.run(arguments)
+
+
 def _tiers(arguments: argparse.Namespace) -> int:
     from microapp_operator.wiring import once  # noqa: PLC0415
 
@@ -69,6 +75,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "vault-policy": _vault_policy,
     "tiers": _tiers,
     "check": _check,
+    "logs": _logs,
 }
 
 

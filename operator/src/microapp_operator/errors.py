@@ -26,6 +26,10 @@ class Blocked(OperatorError):
     """Nothing changes until a person acts elsewhere (a foreign namespace, a rejected object)."""
 
 
+class Forbidden(Blocked):
+    """403: whoever asks hasn't the right to."""
+
+
 class Waiting(OperatorError):
     """The cluster is busy with what we asked; look again on the next event or after ``delay`` seconds."""
 

@@ -5,9 +5,15 @@ import ipaddress
 import re
 from pathlib import Path
 
+from microapp_operator.model.duration import parse_duration
 from microapp_operator.settings import Network
 
 _DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+_DURATION = re.compile(r"([0-9]{1,6}[smh])+", re.ASCII)
+_TRACE = re.compile(r"[0-9a-f]{32}")
+_MOST = 10_000
+"""Records shown at once."""
 _STATUSES = """exit status:
   0  nothing would be denied
   1  something would be denied, or not be run (with --strict: or warned about, or isn't judged in full)
@@ -59,6 +65,31 @@ def _listen(text: str) -> Path | tuple[str, int]:
     return address, port
 
 
+def _label(text: str) -> str:
+    if _LABEL.fullmatch(text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is no name of an object; write lower case letters, digits and -")
+
+
+def _count(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= _MOST:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not from 1 to {_MOST}")
+
+
+def _duration(text: str) -> int:
+    seconds = parse_duration(text) if _DURATION.fullmatch(text) else 0
+    if seconds:
+        return seconds
+    raise argparse.ArgumentTypeError(f"{text!r} is no time; write 10m, 90s or 1h30m")
+
+
+def _trace(text: str) -> str:
+    if _TRACE.fullmatch(text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is no trace id; write its 32 hexadecimal digits in lower case")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of ``microapp-operator``; the subcommand is in ``command``."""
     parser = argparse.ArgumentParser(
@@ -89,7 +120,18 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
+    _add_logs(commands.add_parser("logs", help="print the recent records of an app, from all its pods"))
     return parser
+
+
+def _add_logs(logs: argparse.ArgumentParser) -> None:
+    logs.add_argument("name", type=_label, help="name of the MicroApp")
+    logs.add_argument("-n", "--namespace", type=_label, required=True, help="its namespace, not that of its pods")
+    logs.add_argument("--tail", type=_count, default=100, metavar="N", help="at most so many, the newest (100)")
+    logs.add_argument("--since", type=_duration, metavar="10m", help="only those of the last 10 minutes")
+    logs.add_argument("--trace", type=_trace, metavar="ID", help="only those of this trace")
+    logs.add_argument("--previous", action="store_true", help="of the containers that ran before the present ones")
+    logs.add_argument("-o", "--output", choices=("table", "json"), default="table", help="json: an object a line")
 
 
 def _add_vault_audit(audit: argparse.ArgumentParser) -> None:

@@ -20,6 +20,7 @@ from microapp_operator.cli.picture import Picture
 from microapp_operator.cli.sarif import build_sarif
 from microapp_operator.cli.scope import ASKED, WITHOUT_NAMESPACE, is_guess, split_version
 from microapp_operator.cli.sources import Problem, Source, read_sources
+from microapp_operator.cli.terminal import write
 from microapp_operator.errors import InvalidSpec, PolicyFailure
 
 FINE: Final = 0
@@ -113,11 +114,7 @@ def _print(output: str, report: Report, policies: Policies) -> None:
         said = build_sarif(report, policies.engine.rules, os.getcwd())
     else:
         said = build_text(report)
-    try:
-        sys.stdout.buffer.write(said.encode(errors="backslashreplace"))
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:  # whoever read it has read enough; Python would complain again at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    write(said)
 
 
 def _status(report: Report, *, strict: bool) -> int:

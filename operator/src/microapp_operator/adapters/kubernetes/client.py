@@ -15,11 +15,12 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
+import yaml
 from kubernetes.aio import client as library
 from kubernetes.aio import config as library_config
 
 from microapp_operator.adapters.kubernetes.gate import UrgencyGate
-from microapp_operator.errors import Blocked, Conflict, Gone, OperatorError, Transient, Waiting
+from microapp_operator.errors import Blocked, Conflict, Forbidden, Gone, OperatorError, Transient, Waiting
 from microapp_operator.model.common import Manifest
 from microapp_operator.reasons import Finding, Reason
 
@@ -28,6 +29,8 @@ MERGE = "application/merge-patch+json"
 OnRequest = Callable[[str, str, int, float], None]
 """(verb, resource, HTTP code or 0 when there was none, seconds)."""
 
+_UNREADABLE = (library_config.ConfigException, OSError, yaml.YAMLError, UnicodeDecodeError, TypeError)
+"""What the library raises for a kubeconfig that isn't there, is no YAML, or YAML of another shape."""
 _TOTAL = 30.0
 _TIMEOUT = aiohttp.ClientTimeout(total=_TOTAL, connect=5)
 _QUOTA_BUSY = ("status unknown for quota", "exceeded quota")
@@ -59,7 +62,7 @@ async def load_configuration(kubeconfig: str | None, context: str | None) -> lib
             )
         else:
             library_config.load_incluster_config(client_configuration=configuration)
-    except (library_config.ConfigException, OSError) as error:
+    except _UNREADABLE as error:
         where = f"the kubeconfig {kubeconfig}" if kubeconfig else "the pod's service account"
         raise OperatorError(Finding(Reason.RETRYING, "", f"no credentials from {where}: {error}.")) from error
     configuration.retries = None
@@ -118,7 +121,7 @@ class KubernetesClient:
         return await self._send(call)
 
     async def stream(self, call: Call, *, total: float) -> aiohttp.ClientResponse:
-        """An open watch of at most ``total`` seconds; the caller reads and closes it."""
+        """An open answer, of a watch or a log, of at most ``total`` seconds; the caller reads and closes it."""
         limits = aiohttp.ClientTimeout(total=total, connect=5, sock_connect=5)
         response = await self._request(call, limits)
         if response.status != 200:
@@ -169,7 +172,9 @@ def _error(call: Call, code: int, headers: Mapping[str, str], text: bytes) -> Op
             return Waiting(Finding(Reason.NAMESPACE_TERMINATING, "", message), delay=5)
         case 403 if any(words in message for words in _QUOTA_BUSY):
             return Waiting(Finding(Reason.PROGRESSING, "", message), delay=1)
-        case 400 | 403 | 405 | 413 | 415 | 422:
+        case 403:
+            return Forbidden(Finding(Reason.REJECTED_BY_API, "", message))
+        case 400 | 405 | 413 | 415 | 422:
             return Blocked(Finding(Reason.REJECTED_BY_API, "", message))
         case _:
             return Transient(message, retry_after=_retry_after(headers))

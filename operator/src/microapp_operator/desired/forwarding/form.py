@@ -10,7 +10,7 @@ from typing import Final
 
 FORM: Final = "microapp.log.form"
 TRACE_INVALID: Final = "microapp.log.trace_invalid"
-_FIELDS: Final = {
+FIELDS: Final = {
     "app_id": ("app_id",),
     "tenant_id": ("tenant_id",),
     "user_id": ("user_id", "userId", "user.id", "enduser.id"),
@@ -22,10 +22,13 @@ _FIELDS: Final = {
     "error": ("exception", "stack_trace", "err.stack", "error"),
 }
 """Fields of a record's body and where loggers put them; the first that is a text counts."""
-_TIMES: Final = ("timestamp", "@timestamp", "time", "ts")
-_LEVELS: Final = ("level", "severity", "log.level")
-_TRACES: Final = ("trace_id", "traceId", "trace.id")
-_SEVERITIES: Final = (
+TIMES: Final = ("timestamp", "@timestamp", "time", "ts")
+SECONDS: Final = (1e8, 9e9)
+MILLISECONDS: Final = (1e11, 9e12)
+"""Numbers between these are times since 1970."""
+LEVELS: Final = ("level", "severity", "log.level")
+TRACES: Final = ("trace_id", "traceId", "trace.id")
+SEVERITIES: Final = (
     (1, 10, "trace"),
     (5, 20, "debug"),
     (9, 30, "info|notice"),
@@ -34,10 +37,14 @@ _SEVERITIES: Final = (
     (21, 60, "fatal|critical|panic|dpanic"),
 )
 """OTLP's SeverityNumber, pino's number, and the words."""
+TRACE_ID: Final = "^[0-9a-f]{32}$"
+TRACEPARENT: Final = (
+    "^(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-[0-9a-f]{2}(?P<more>-.*)?$"
+)
+NO_TRACE: Final = "0" * 32
+NO_SPAN: Final = "0" * 16
 _IN: Final = 'log.cache["in"]'
 _OUT: Final = 'log.cache["out"]'
-_NO_TRACE: Final = "0" * 32
-_HEX: Final = "^[0-9a-f]{32}$"
 
 
 def build_form() -> list[str]:
@@ -62,7 +69,7 @@ def _read() -> Iterator[str]:
 
 
 def _fields() -> Iterator[str]:
-    for field, names in _FIELDS.items():
+    for field, names in FIELDS.items():
         target = f'{_OUT}["{field}"]'
         for place in _places(names):
             yield f"set({target}, {place}) where {target} == nil and IsString({place})"
@@ -74,46 +81,49 @@ def _wrapped() -> Iterator[str]:
 
 
 def _time() -> Iterator[str]:
-    """RFC 3339, else milliseconds (pino) or seconds (zap) since 1970, else when it was read."""
+    """RFC 3339, else milliseconds (pino) or seconds (zap) since 1970, else when it was read.
+
+    OTLP's time ends in 2262 (fixed64 of nanoseconds); what lies beyond would come out as another.
+    """
     unset = "log.time_unix_nano == 0"
-    for place in _places(_TIMES):
+    for place in _places(TIMES):
         for zone, directive in (("Z", "Z"), ("[+-][0-9]{2}:[0-9]{2}", "%j"), ("[+-][0-9]{4}", "%z")):
             shape = f"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:]{{8}}([.][0-9]{{1,9}})?{zone}$"
             parsed = f'Time({place}, "%Y-%m-%dT%H:%M:%S{directive}")'
             yield f'set(log.time, {parsed}) where {unset} and IsMatch({place}, "{shape}")'
-        number = f"{unset} and IsDouble({place}) and {place}"
-        yield f"set(log.time_unix_nano, Int({place}) * 1000000) where {number} > 100000000000.0"
-        yield f"set(log.time_unix_nano, Int({place} * 1000.0) * 1000000) where {number} > 100000000.0"
+        for value, (least, most) in ((place, MILLISECONDS), (f"{place} * 1000.0", SECONDS)):
+            within = f"{unset} and IsDouble({place}) and {place} > {least:f} and {place} < {most:f}"
+            yield f"set(log.time_unix_nano, Int({value}) * 1000000) where {within}"
     yield f"set(log.time, log.observed_time) where {unset}"
 
 
 def _severity() -> Iterator[str]:
-    for place in _places(_LEVELS):
-        for number, pino, words in _SEVERITIES:
+    for place in _places(LEVELS):
+        for number, pino, words in SEVERITIES:
             said = f'IsMatch({place}, "(?i)^({words})$") or {place} == {pino}.0'
             yield f"set(log.severity_number, {number}) where log.severity_number == 0 and ({said})"
-    for number, _, words in _SEVERITIES:
+    for number, _, words in SEVERITIES:
         yield f'set(log.severity_text, "{words.partition("|")[0]}") where log.severity_number == {number}'
 
 
 def _trace() -> Iterator[str]:
-    """Rule: W3C Trace Context, 3.2.2: lower case, not all zeros, and version ff is none."""
+    """Rule: W3C Trace Context, 3.2.2: lower case, not all zeros; version ff is none, and only version 00 ends there."""
     parent, found = f'{_IN}["traceparent"]', 'log.cache["parent"]'
-    shape = "^(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-[0-9a-f]{2}"
-    yield f'set({found}, ExtractPatterns({parent}, "{shape}")) where IsString({parent})'
-    zeros = f'{found}["trace"] != "{_NO_TRACE}" and {found}["span"] != "{"0" * 16}"'
-    sound = f'IsString({found}["trace"]) and {found}["version"] != "ff" and {zeros}'
+    yield f'set({found}, ExtractPatterns({parent}, "{TRACEPARENT}")) where IsString({parent})'
+    zeros = f'{found}["trace"] != "{NO_TRACE}" and {found}["span"] != "{NO_SPAN}"'
+    version = f'{found}["version"] != "ff" and ({found}["version"] != "00" or {found}["more"] == "")'
+    sound = f'IsString({found}["trace"]) and {version} and {zeros}'
     yield f'set(log.trace_id.string, {found}["trace"]) where {sound}'
     yield f'set(log.span_id.string, {found}["span"]) where {sound}'
     yield f'set(log.attributes["{TRACE_INVALID}"], true) where {parent} != nil and not ({sound})'
-    for place in _places(_TRACES):
-        valid = f'IsMatch({place}, "{_HEX}") and {place} != "{_NO_TRACE}"'
-        yield f'set(log.trace_id.string, {place}) where log.trace_id.string == "{_NO_TRACE}" and {valid}'
+    for place in _places(TRACES):
+        valid = f'IsMatch({place}, "{TRACE_ID}") and {place} != "{NO_TRACE}"'
+        yield f'set(log.trace_id.string, {place}) where log.trace_id.string == "{NO_TRACE}" and {valid}'
         yield f'set(log.attributes["{TRACE_INVALID}"], true) where {place} != nil and not ({valid})'
 
 
 def _written() -> Iterator[str]:
     shortest = "%Y-%m-%dT%H:%M:%S.%sZ"  # with as many digits of a second as it takes, none without a fraction
     yield f'set({_OUT}["timestamp"], FormatTime(log.time, "{shortest}"))'
-    yield f'set({_OUT}["trace_id"], log.trace_id.string) where log.trace_id.string != "{_NO_TRACE}"'
+    yield f'set({_OUT}["trace_id"], log.trace_id.string) where log.trace_id.string != "{NO_TRACE}"'
     yield f"set(log.body, {_OUT})"
