@@ -28,6 +28,8 @@ LABEL_TIER: Final = f"{GROUP}/tier"
 LABEL_CLASSIFICATION: Final = f"{GROUP}/classification"
 LABEL_STAGE: Final = f"{GROUP}/stage"
 LABEL_PROFILE: Final = f"{GROUP}/profile"
+LABEL_LOG_RETENTION: Final = f"{GROUP}/log-retention-days"
+"""On an app's namespace: how long its tier has logs kept."""
 ANNOTATION_APPLIED_HASH: Final = f"{GROUP}/applied-hash"
 """SHA-256 of the manifest as rendered; says what a child was last applied from."""
 

@@ -1,6 +1,10 @@
-"""How the records of apps reach the platform's gateway: the sidecar's configuration, their form, what may get out."""
+"""How the records of apps reach the platform's gateway, what it makes of them, and where it sends them.
 
-from microapp_operator.desired.forwarding.redaction import build_redaction
+Each Collector's whole configuration is built here; what has to be said in its own language is in form and record
+(how a record looks), identity (whose it is) and redaction (what may get out).
+"""
+
+from microapp_operator.desired.forwarding.gateway import build_gateway_config
 from microapp_operator.desired.forwarding.sidecar import build_sidecar_config
 
-__all__ = ["build_redaction", "build_sidecar_config"]
+__all__ = ["build_gateway_config", "build_sidecar_config"]
