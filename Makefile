@@ -71,8 +71,12 @@ image: venv ## Build the operator's image into dist/, without Docker (Debian: mm
 	$(PY) -m hack.image
 
 .PHONY: launcher-image
-launcher-image: go venv ## Build the image of the launcher, which sets variables from secrets, into dist/
-	$(PY) -m hack.image.launcher
+launcher-image: go venv ## Build the image of the launcher, which sets variables and forwards logs, into dist/
+	$(PY) -m hack.image.static launcher
+
+.PHONY: collector-images
+collector-images: go venv ## Build the images of the log forwarder and the log gateway into dist/ (5 GB of memory)
+	$(PY) -m hack.image.static forwarder gateway
 
 .PHONY: collector
 collector: go venv ## Write the Collectors' sources anew from their manifests

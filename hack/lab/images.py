@@ -1,4 +1,4 @@
-"""Images without Docker: builds OCI archives from static binaries, and pushes archives, whoever built them.
+"""Images without Docker: builds OCI archives from files, and pushes archives, whoever built them.
 
 Facts: https://github.com/opencontainers/image-spec (layout, manifest), .../distribution-spec (push).
 """
@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import IO, Any
 
@@ -29,17 +29,13 @@ _ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), 
 
 
 def build_archive(archive: Path, files: Mapping[str, Path], command: Sequence[str]) -> str:
-    """Write an image of ``files`` (path in the image: static binary) that runs ``command`` as nobody; its digest.
+    """Write an image of ``files`` (path in the image: file) that runs ``command`` as nobody; its digest.
 
     The same input gives the same digest.
     """
     layer = archive.with_suffix(".layer")
     with tarfile.open(layer, "w") as tar:
-        for name, source in sorted(files.items()):
-            entry = tarfile.TarInfo(name.lstrip("/"))
-            entry.size, entry.mode = source.stat().st_size, 0o755
-            with source.open("rb") as content:
-                tar.addfile(entry, content)
+        _add_files(tar, files)
     with layer.open("rb") as content:
         diff = f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"
     config = _json(
@@ -167,6 +163,20 @@ def _ask(
     if answer.status >= 300:
         raise LabError(f"registry: {method} {path}: {answer.status} {said[:500].decode(errors='replace')}")
     return dict(answer.headers)
+
+
+def _add_files(tar: tarfile.TarFile, files: Mapping[str, Path]) -> None:
+    """The folders above ``files``, because a runtime may make those it misses for root alone; then the files."""
+    for folder in sorted({str(parent) for name in files for parent in PurePosixPath(name.lstrip("/")).parents}):
+        if folder != ".":
+            above = tarfile.TarInfo(folder)
+            above.type, above.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(above)
+    for name, source in sorted(files.items()):
+        entry, status = tarfile.TarInfo(name.lstrip("/")), source.stat()
+        entry.size, entry.mode = status.st_size, 0o755 if status.st_mode & 0o100 else 0o644
+        with source.open("rb") as content:
+            tar.addfile(entry, content)
 
 
 def _add(tar: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> None:

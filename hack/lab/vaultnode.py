@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from hack.image.launcher import build_launcher
+from hack.image.static import build_static
 from hack.lab.build import binary, ensure_built
-from hack.lab.components import TEST, VAULT
+from hack.lab.components import LAUNCHER, TEST, VAULT
 from hack.lab.images import build_archive
 from hack.lab.network import GATEWAY, node_address
 from hack.lab.nodelab import API_PORT, NodeLab
@@ -46,7 +46,7 @@ def push_agent(lab: NodeLab) -> str:
 def push_launcher(lab: NodeLab) -> str:
     """Push the launcher's image; returns its reference by digest."""
     archive = lab.folder / "launcher.tar"
-    build_launcher(archive)
+    build_static(LAUNCHER, archive)
     reference = lab.registry.push(archive, "lab/launcher")
     archive.unlink()
     return reference

@@ -1,6 +1,7 @@
 """A real API server with the product installed, the operator as its own process, and a tenant per test."""
 
 import json
+import secrets
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ from hack.lab.context import Cluster
 from hack.process import OperatorProcess
 from hack.samples import app_manifest
 
+from microapp_operator.desired.forwarding.sinks import build_otlp, build_sinks
+from tests.support.apppods import AppPods, Line
 from tests.support.eventually import eventually
+from tests.support.gateway import READABLE, Gateway
 from tests.support.otlp import Receiver
 from tests.support.settings import settings_flag
 from tests.support.tls import Webhook
@@ -114,3 +118,33 @@ def gateway() -> Iterator[Receiver]:
     """Takes what the sidecar sends."""
     with Receiver() as receiver:
         yield receiver
+
+
+@pytest.fixture(scope="module")
+def siem() -> Iterator[Receiver]:
+    """Takes what the gateway sends."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def log_gateway(cluster: Cluster, siem: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One that runs."""
+    sinks = build_sinks(build_otlp(f"http://127.0.0.1:{siem.port}"), queue_bytes=2**26)
+    gateway = Gateway(tmp_path_factory.mktemp("gateway"), cluster, sinks, READABLE, key=secrets.token_hex(16))
+    with gateway.running():
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def app_pods(kubectl: Kubectl) -> Iterator[AppPods]:
+    """Pods for the gateway to know."""
+    pods = AppPods(kubectl)
+    yield pods
+    pods.close()
+
+
+@pytest.fixture(scope="module")
+def finance(log_gateway: Gateway, siem: Receiver, app_pods: AppPods) -> Line:
+    """From a pod of finance's expense-helper-v2 to the SIEM."""
+    return Line(log_gateway, siem, app_pods.pod(app_pods.namespace("expense-helper-v2", "finance")))

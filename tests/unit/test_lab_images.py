@@ -11,9 +11,11 @@ from hack.lab.images import Registry, build_archive
 
 def build(folder: Path, content: bytes) -> Path:
     folder.mkdir()
-    binary = folder / "app"
+    binary, note = folder / "app", folder / "note"
     binary.write_bytes(content)
-    build_archive(folder / "image.tar", {"/app": binary}, ["/app", "serve"])
+    binary.chmod(0o700)
+    note.touch(0o600)
+    build_archive(folder / "image.tar", {"/app": binary, "/etc/app/note": note}, ["/app", "serve"])
     return folder / "image.tar"
 
 
@@ -38,7 +40,12 @@ def test_the_image_runs_its_command_as_nobody_and_holds_only_its_files(tmp_path:
         assert (config["Entrypoint"], config["User"]) == (["/app", "serve"], "65532:65532")
         (tmp_path / "layer.tar").write_bytes(blob(manifest["layers"][0]["digest"]))
     with tarfile.open(tmp_path / "layer.tar") as layer:
-        assert [(entry.name, entry.mode, entry.mtime) for entry in layer] == [("app", 0o755, 0)]
+        assert [(entry.name, entry.mode, entry.mtime) for entry in layer] == [
+            ("etc", 0o755, 0),
+            ("etc/app", 0o755, 0),
+            ("app", 0o755, 0),
+            ("etc/app/note", 0o644, 0),
+        ]
 
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""What a record is, whoever sent it: an app can reach the gateway without its sidecar, and say it has one. Pure.
+
+Imports form, ottl and redaction only.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from microapp_operator.desired.forwarding.form import FORM, TRACE_INVALID, build_form
+from microapp_operator.desired.forwarding.ottl import group, listed
+from microapp_operator.desired.forwarding.redaction import KNOWN, PART, SAID, SENT, STREAM, TRUNCATED, UID
+
+_TEXT_MAX: Final = 256 * 2**10
+"""Bytes of one field: Datadog cuts records off at 1 MB, Splunk takes requests of 2 MiB."""
+_USER_MAX: Final = 256
+_NO_TRACE: Final = "0" * 32
+
+
+def build_formed() -> list[dict[str, Any]]:
+    """Groups of statements after which a record has known attributes and a body of known fields, all of them texts."""
+    mark = f'log.attributes["{FORM}"]'
+    unformed = f'not IsMap(log.body) or ({mark} != "json" and {mark} != "text")'
+    # Evaluated one after the other on each record; only the first is long, and what a sidecar formed is spared it.
+    return [
+        group("log", [*_attributes(), "set(log.observed_time, Now()) where log.observed_time_unix_nano == 0"]),
+        {**group("log", build_form(), mode="silent"), "conditions": [unformed]},
+        group("log", [*_texts(), *_derived()]),
+    ]
+
+
+def _attributes() -> Iterator[str]:
+    """Those that are known, if they can be what they say."""
+    at = "log.attributes"
+    yield f"keep_keys({at}, {listed(SENT)})"
+    yield f'set({at}["{UID}"], UUIDv7()) where not IsMatch({at}["{UID}"], "^[0-9A-Za-z-]{{1,80}}$$")'
+    yield f'delete_key({at}, "{STREAM}") where not IsMatch({at}["{STREAM}"], "^std(out|err)$$")'
+    yield f'delete_key({at}, "{PART}") where not IsInt({at}["{PART}"])'
+    yield f'delete_key({at}, "{TRACE_INVALID}") where not IsBool({at}["{TRACE_INVALID}"])'
+    yield 'set(log.event_name, "")'
+    yield 'set(log.severity_text, "") where not IsMatch(log.severity_text, "^(trace|debug|info|warn|error|fatal)$$")'
+
+
+def _texts() -> Iterator[str]:
+    """The form's own fields, as texts, no longer than anyone takes."""
+    yield f"keep_keys(log.body, {listed((*KNOWN, *SAID))})"
+    for name in (*SAID, "user_id"):
+        place = f'log.body["{name}"]'
+        yield f"set({place}, String({place})) where {place} != nil and not IsString({place})"
+    long = " or ".join(f"({_longer(name, _TEXT_MAX)})" for name in SAID)
+    yield f'set(log.attributes["{TRUNCATED}"], true) where {long}'
+    yield f"truncate_all(log.body, {_TEXT_MAX})"
+    user = 'log.body["user_id"]'
+    yield f"set({user}, Substring({user}, 0, {_USER_MAX}, true)) where {_longer('user_id', _USER_MAX)}"
+
+
+def _longer(name: str, most: int) -> str:
+    return f'log.body["{name}"] != nil and Len(log.body["{name}"]) > {most}'
+
+
+def _derived() -> Iterator[str]:
+    """Time and trace are where OTLP has them; what the body says of them is the same."""
+    shortest = "%Y-%m-%dT%H:%M:%S.%sZ"
+    yield "set(log.time, log.observed_time) where log.time_unix_nano == 0"
+    yield f'set(log.body["timestamp"], FormatTime(log.time, "{shortest}"))'
+    yield f'set(log.body["trace_id"], log.trace_id.string) where log.trace_id.string != "{_NO_TRACE}"'
+    yield f'delete_key(log.body, "trace_id") where log.trace_id.string == "{_NO_TRACE}"'

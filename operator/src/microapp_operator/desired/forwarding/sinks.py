@@ -1,0 +1,140 @@
+"""Where the gateway sends to: its second configuration, of which the chart's template makes the same. Pure.
+
+Imports identity, ottl and redaction. Each sink has a pipeline, an exporter and a queue on disk of its own, so that one
+that is down holds up no other; a pipeline starts at the connector ``forward`` of the first configuration, which also
+has the processors named here. Credentials are environment variables. What was run here against something that takes
+the wire format are OTLP and Datadog; for Splunk and Elasticsearch the exporters are in no Collector built from modules.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from microapp_operator.desired.forwarding.identity import CLASS, WHO
+from microapp_operator.desired.forwarding.ottl import group, quoted
+from microapp_operator.desired.forwarding.redaction import UID
+
+FORWARD: Final = "forward"
+STORAGE: Final = "file_storage/queue"
+_FOREVER: Final = {"enabled": True, "initial_interval": "1s", "max_interval": "30s", "max_elapsed_time": 0}
+_BATCH: Final = {"sizer": "bytes", "flush_timeout": "200ms", "min_size": 2**16, "max_size": 2**20}
+"""Taken from the queue together, and deleted from it once delivered. A megabyte is what every SIEM takes."""
+
+
+@dataclass(frozen=True)
+class Sink:
+    """One SIEM. kind: type of the exporter. shaped: whether records need a processor first, of the same name."""
+
+    kind: str
+    exporter: dict[str, Any]
+    shaped: bool = False
+
+
+def build_sinks(*sinks: Sink, queue_bytes: int) -> dict[str, Any]:
+    """The configuration. queue_bytes: room of each queue; a full one refuses at once, and the sender keeps the record.
+
+    To block instead would hold the request until the sender's patience ends, and put it into the queue after that.
+    """
+    return {
+        "exporters": {sink.kind: {**sink.exporter, "sending_queue": _queue(queue_bytes)} for sink in sinks},
+        "service": {"pipelines": {f"logs/{sink.kind}": _pipeline(sink) for sink in sinks}},
+    }
+
+
+def build_shapes() -> dict[str, Any]:
+    """The processors that sinks need: of the first configuration, so that the second is short."""
+    known = 'log.attributes["elasticsearch.document_id"]'
+    statements = {
+        "datadog": [
+            'merge_maps(log.attributes, log.body, "upsert")',
+            'set(log.attributes["event_time"], log.body["timestamp"])',
+            'delete_key(log.attributes, "timestamp")',
+            "set(log.time_unix_nano, 0)",
+            'set(log.attributes["datadog.log.source"], "microapp")',
+            f'set(log.attributes["service.name"], resource.attributes["{WHO[0]}"])',
+            *_tagged(),
+        ],
+        "elasticsearch": [
+            f'set({known}, Concat([resource.attributes["k8s.pod.uid"], log.attributes["{UID}"]], "-"))',
+        ],
+    }
+    return {
+        f"transform/{kind}": {"error_mode": "propagate", "log_statements": [group("log", those)]}
+        for kind, those in statements.items()
+    }
+
+
+def build_otlp(endpoint: str, headers: dict[str, str] | None = None) -> Sink:
+    """OTLP over HTTP. endpoint: URL without path. headers: values may be "${env:NAME}"."""
+    said = {"headers": headers} if headers else {}
+    return Sink("otlp_http", {"endpoint": endpoint, **said, "retry_on_failure": _FOREVER})
+
+
+def build_datadog(site: str, key: str = "${env:DATADOG_API_KEY}", *, endpoint: str = "") -> Sink:
+    """Datadog's API for logs. endpoint: of another intake than the site's, as http://host:port.
+
+    The time of a record goes into a field of its own: what says it is older than 18 hours is thrown away behind a 202,
+    and nobody knows how long a record waits. Its exporter has a queue in memory behind ours, and says nothing of it.
+    """
+    logs = {"logs": {"endpoint": endpoint}} if endpoint else {}
+    return Sink(
+        "datadog",
+        {
+            "api": {"site": site, "key": key, "fail_on_invalid_key": False},
+            "hostname": "microapp-log-gateway",
+            "host_metadata": {"enabled": False},
+            **logs,
+            "retry_on_failure": _FOREVER,
+        },
+        shaped=True,
+    )
+
+
+def build_splunk(endpoint: str, index: str, token: str = "${env:SPLUNK_HEC_TOKEN}") -> Sink:  # noqa: S107 - no secret
+    """Splunk's HTTP Event Collector. endpoint: its URL, with /services/collector. Not run."""
+    said = {"token": token, "endpoint": endpoint, "index": index, "source": "microapp", "sourcetype": "_json"}
+    return Sink("splunk_hec", {**said, "profiling_data_enabled": False, "retry_on_failure": _FOREVER})
+
+
+def build_elasticsearch(endpoint: str, index: str, key: str = "${env:ELASTICSEARCH_API_KEY}") -> Sink:
+    """Elasticsearch's bulk API; a record that comes twice has the same id. Not run.
+
+    It has tries of its own instead of the usual ones, and gives up after them: there are many.
+    """
+    tries = {"enabled": True, "initial_interval": "1s", "max_interval": "30s", "max_retries": 10**6}
+    return Sink(
+        "elasticsearch",
+        {
+            "endpoints": [endpoint],
+            "api_key": key,
+            "logs_index": index,
+            "logs_dynamic_id": {"enabled": True},
+            "retry": {**tries, "retry_on_status": [429, 502, 503, 504]},
+        },
+        shaped=True,
+    )
+
+
+def _pipeline(sink: Sink) -> dict[str, Any]:
+    shape = {"processors": [f"transform/{sink.kind}"]} if sink.shaped else {}
+    return {"receivers": [FORWARD], **shape, "exporters": [sink.kind]}
+
+
+def _tagged() -> Iterator[str]:
+    tags = 'log.attributes["ddtags"]'
+    yield f'set({tags}, "origin:microapp")'
+    for name in (*WHO, *CLASS):
+        value, tag = f'resource.attributes["{name}"]', quoted(f"{name.removeprefix('microapp.')}:")
+        yield f'set({tags}, Concat([{tags}, ",", {tag}, {value}], "")) where {value} != nil'
+
+
+def _queue(room: int) -> dict[str, Any]:
+    return {
+        "enabled": True,
+        "storage": STORAGE,
+        "sizer": "bytes",
+        "queue_size": room,
+        "num_consumers": 4,
+        "block_on_overflow": False,
+        "batch": _BATCH,
+    }
