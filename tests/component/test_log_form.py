@@ -95,6 +95,7 @@ def test_common_loggers_come_out_in_one_form(
         '["a", "list"]',
         '{"a":' * 5000 + "1" + "}" * 5000,
         '{"a":' * 20_000,
+        '{"timestamp":' * 5000 + "1" + "}" * 5000,
         "x" * 65_536,
         "\N{REPLACEMENT CHARACTER}\0\x1b[31m",
     ],

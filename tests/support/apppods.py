@@ -125,9 +125,13 @@ class Line:
 
     def deliver(self, *records: dict[str, Any], **resource: str) -> list[dict[str, Any]]:
         """What becomes of the records, in their order; the gateway may have to hear of the pod first."""
-        self.siem.records.clear()
-        eventually(lambda: self.gateway.post(self.pod.address, request(self.pod, *records, **resource)), 200)
-        eventually(lambda: len(self.siem.records), len(records))
+        return self.delivered(request(self.pod, *records, **resource), len(records))
+
+    def delivered(self, sent: dict[str, Any] | bytes, count: int) -> list[dict[str, Any]]:
+        """What becomes of the records of one request, of which there are ``count``."""
+        self.siem.clear()
+        eventually(lambda: self.gateway.post(self.pod.address, sent), 200)
+        eventually(lambda: len(self.siem.records), count)
         return list(self.siem.records)
 
     def bodies(self, *bodies: Any) -> list[dict[str, Any]]:
