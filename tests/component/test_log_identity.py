@@ -5,21 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.apppods import AppPods, Line, fresh_address, record, request
+from tests.support.apppods import SEED, AppPods, Line, fresh_address, record, request
 from tests.support.eventually import eventually
 from tests.support.gateway import NAMESPACE
 from tests.support.otlp import plain, value
 
-SEED = {
-    "timestamp": "2026-01-18T14:32:05Z",
-    "app_id": "expense-helper-v2",
-    "tenant_id": "finance",
-    "user_id": "alice@example.com",
-    "action": "expense_submit",
-    "resource": "db.expenses",
-    "outcome": "success",
-    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
-}
 WHO = {"app_id": "expense-helper-v2", "tenant_id": "finance"}
 _CORRECTED = "microapp.identity.corrected"
 _DAYS = "microapp.log.retention_days"
