@@ -36,6 +36,8 @@ SEED = {
     "outcome": "success",
     "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
 }
+RUN = "import os; exec(os.environ['CODE'])"
+"""A word of a command is short, and a variable less so."""
 AMPLE = {"cpu": "200m", "memory": "128Mi"}
 
 
@@ -62,7 +64,8 @@ class Talkers:
     def start(self, *names: str, source: str = "stdout", code: str = TALKER) -> None:
         """Apps that run ``code``, by name; returns when they are ready."""
         to = ["/logs/app.log"] if source == "file" else []
-        runtime = {"command": ["python3", "-c", code, *to], "port": 8080, "resources": AMPLE}
+        run = {"command": ["python3", "-c", RUN, *to], "env": [{"name": "CODE", "value": code}]}
+        runtime = {**run, "port": 8080, "resources": AMPLE}
         for name in names:
             self.apps.apply(name, runtime=runtime, logging={"source": source})
         self.apps.wait(*names, seconds=180)
