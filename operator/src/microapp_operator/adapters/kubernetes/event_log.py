@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from microapp_operator.adapters.kubernetes.client import KubernetesClient
-from microapp_operator.adapters.kubernetes.kinds import EVENT
+from microapp_operator.adapters.kubernetes.kinds import CORE_EVENT
 from microapp_operator.adapters.kubernetes.watch import Watch
 from microapp_operator.model.common import Manifest
 
@@ -30,7 +30,7 @@ class EventLog:
         now: Callable[[], datetime],
     ) -> None:
         self._governed, self._now = governed, now
-        self._watch = Watch(client, EVENT, self._listed, self._changed, on_restart)
+        self._watch = Watch(client, CORE_EVENT, self._listed, self._changed, on_restart)
         self._latest = 0
 
     async def run(self) -> None:
