@@ -50,7 +50,8 @@ def sink(lab: NodeLab, kubectl: Kubectl, image: str) -> Iterator[LogSink]:
 @pytest.fixture(scope="module")
 def logging(lab: NodeLab, kubectl: Kubectl, platform: Product, sink: LogSink) -> Iterator[Product]:
     """The release with a log gateway; without one again afterwards."""
-    with volume_for(lab, kubectl, platform.namespace), upgraded(platform, logging_values(lab, sink.endpoint)):
+    values, off = logging_values(lab, sink.endpoint), {"logging": {"enabled": False}}
+    with volume_for(lab, kubectl, platform.namespace), upgraded(platform, values, off):
         yield platform
 
 

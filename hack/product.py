@@ -66,11 +66,11 @@ def build_values(image: str) -> dict[str, Any]:
 
 
 @contextmanager
-def upgraded(product: Product, values: Mapping[str, Any]) -> Iterator[None]:
-    """The release with these ``values`` besides its own inside, and as the chart has them afterwards."""
+def upgraded(product: Product, values: Mapping[str, Any], afterwards: Mapping[str, Any]) -> Iterator[None]:
+    """The release with these ``values`` besides its own inside, and with those ``afterwards``."""
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "values.json"
-        for content in (values, dict.fromkeys(values)):
+        for content in (values, afterwards):
             file.write_text(json.dumps(content))
             flags = ("--reuse-values", f"--values={file}", "--wait", "--timeout=240s")
             product.helm("upgrade", product.name, str(CHART), *flags)
