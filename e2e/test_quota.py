@@ -41,7 +41,7 @@ def test_a_quota_that_blocks_pods_shows_and_so_does_its_end(apps: Apps, kubectl:
     apps.apply("squeezed", suspend=True)
     apps.wait("squeezed")
     home = apps.home("squeezed")
-    kubectl("apply", "-n", home, "-f", "-", stdin=json.dumps(squatter(image, "440Mi")))
+    kubectl("apply", "-n", home, "-f", "-", stdin=json.dumps(squatter(image, "400Mi")))
     apps.apply("squeezed")
     begin = time.monotonic()
     apps.wait("squeezed", condition="QuotaHealthy", value="False")

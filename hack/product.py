@@ -66,6 +66,20 @@ def build_values(image: str) -> dict[str, Any]:
 
 
 @contextmanager
+def upgraded(product: Product, values: Mapping[str, Any], afterwards: Mapping[str, Any]) -> Iterator[None]:
+    """The release with these ``values`` besides its own inside, and with those ``afterwards``."""
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / "values.json"
+        for content in (values, afterwards):
+            file.write_text(json.dumps(content))
+            flags = ("--reuse-values", f"--values={file}", "--wait", "--timeout=240s")
+            product.helm("upgrade", product.name, str(CHART), *flags)
+            product.wait_ready()
+            if content is values:
+                yield
+
+
+@contextmanager
 def installed(cluster: Cluster, image: str, values: Mapping[str, Any] | None = None) -> Iterator[Product]:
     """The release, ready inside and uninstalled afterwards."""
     product = Product(cluster, kubectl_for(cluster))

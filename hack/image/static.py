@@ -15,6 +15,7 @@ from hack.install import ROOT
 from hack.lab.build import LabError, binary, ensure_built
 from hack.lab.components import FORWARDER, GATEWAY, LAUNCHER, Component
 from hack.lab.images import build_archive
+from hack.lab.nodelab import NodeLab
 
 COMPONENTS: Final = {component.name: component for component in (LAUNCHER, FORWARDER, GATEWAY)}
 ROOTS: Final = "/etc/ssl/certs/ca-certificates.crt"
@@ -31,6 +32,15 @@ def build_static(component: Component, archive: Path) -> str:
     program = f"/{component.name}"
     roots = {ROOTS: Path(certifi.where())} if component is GATEWAY else {}
     return build_archive(archive, {program: binary(component), **roots}, [program])
+
+
+def push_static(lab: NodeLab, component: Component) -> str:
+    """Build that image and push it to the lab's registry; returns its reference by digest."""
+    archive = lab.folder / f"{component.name}.tar"
+    build_static(component, archive)
+    reference = lab.registry.push(archive, f"lab/{component.name}")
+    archive.unlink()
+    return reference
 
 
 def main() -> int:

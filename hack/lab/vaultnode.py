@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hack.image.static import build_static
+from hack.image.static import push_static
 from hack.lab.build import binary, ensure_built
 from hack.lab.components import LAUNCHER, TEST, VAULT
 from hack.lab.images import build_archive
@@ -28,7 +28,7 @@ def chart_values(lab: NodeLab, vault: LocalVault) -> dict[str, Any]:
         "ca": vault.ca.read_text(),
         "networks": [f"{GATEWAY}/32"],
         "agentImage": push_agent(lab),
-        "launcherImage": push_launcher(lab),
+        "launcherImage": push_static(lab, LAUNCHER),
         "resync": 5,
     }
 
@@ -39,14 +39,5 @@ def push_agent(lab: NodeLab) -> str:
     archive = lab.folder / "vault-agent.tar"
     build_archive(archive, {"/bin/vault": binary(VAULT), "/bin/test": binary(TEST)}, ["/bin/vault"])
     reference = lab.registry.push(archive, "lab/vault")
-    archive.unlink()
-    return reference
-
-
-def push_launcher(lab: NodeLab) -> str:
-    """Push the launcher's image; returns its reference by digest."""
-    archive = lab.folder / "launcher.tar"
-    build_static(LAUNCHER, archive)
-    reference = lab.registry.push(archive, "lab/launcher")
     archive.unlink()
     return reference

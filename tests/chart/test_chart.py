@@ -24,6 +24,7 @@ FULL = [
     "--set=admission.stamps=policy",
 ]
 RENAMED = [f"--values={ROOT / 'tests' / 'golden' / 'chart' / 'renamed' / 'values.yaml'}"]
+LOGGING = [f"--values={ROOT / 'tests' / 'golden' / 'chart' / 'logging' / 'values.yaml'}"]
 PLACES = [
     pytest.param("microapp-system", "microapp-operator", [POLICIES], "microapp-operator", id="as-documented"),
     pytest.param("microapp-system-eu", "mine", [POLICIES], "mine-microapp-operator", id="other-names"),
@@ -31,12 +32,15 @@ PLACES = [
 ]
 
 
-@pytest.fixture(scope="module", params=[[POLICIES], FULL, RENAMED], ids=["default", "production", "renamed"])
+RELEASES = {"default": [POLICIES], "production": FULL, "renamed": RENAMED, "logging": LOGGING}
+
+
+@pytest.fixture(scope="module", params=RELEASES.values(), ids=RELEASES)
 def manifests(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     return objects(render(*request.param))
 
 
-KINDS = ("Deployment", "DaemonSet", "Job")
+KINDS = ("Deployment", "DaemonSet", "Job", "StatefulSet")
 
 
 def pods(manifests: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -181,21 +185,30 @@ def test_its_own_pods_keep_the_rules_it_sets_for_others(manifests: list[dict[str
         assert {v.rule.id for v in found if "-PSS-" in v.rule.id} == set()
 
 
-def test_every_container_is_bounded_and_writes_nothing_but_tmp(manifests: list[dict[str, Any]]) -> None:
+OWN = {
+    "launcher": {"/microapps.dev"},
+    "gateway": {"/var/lib/microapp-log-gateway"},
+    "operator": {"/tmp", "/logs-spool"},
+    "webhook": {"/tmp", "/logs-spool"},
+}
+"""By container, where it writes, if that isn't /tmp alone."""
+
+
+def test_every_container_is_bounded_and_writes_nothing_but_what_is_its_own(manifests: list[dict[str, Any]]) -> None:
     for template in pods(manifests).values():
-        (container,) = template["spec"]["containers"]
-        assert container["securityContext"]["readOnlyRootFilesystem"]
-        assert container["resources"]["requests"].keys() >= {"cpu", "memory"}
-        assert "memory" in container["resources"]["limits"]
         assert template["spec"]["securityContext"]["runAsUser"] == 65532
-        writable = [m["mountPath"] for m in container.get("volumeMounts", ()) if not m.get("readOnly")]
-        assert writable in ([], ["/tmp"])
+        for container in (*template["spec"].get("initContainers", ()), *template["spec"]["containers"]):
+            assert container["securityContext"]["readOnlyRootFilesystem"]
+            assert container["resources"]["requests"].keys() >= {"cpu", "memory"}
+            assert "memory" in container["resources"]["limits"]
+            writable = {m["mountPath"] for m in container.get("volumeMounts", ()) if not m.get("readOnly")}
+            assert writable <= OWN.get(container["name"], {"/tmp"})
 
 
 def test_what_serves_is_probed_and_spread_and_may_be_evicted_one_at_a_time(manifests: list[dict[str, Any]]) -> None:
     budgets = [m["spec"] for m in manifests if m["kind"] == "PodDisruptionBudget"]
     assert all(b["maxUnavailable"] == 1 for b in budgets)
-    for deployment in (m for m in manifests if m["kind"] == "Deployment"):
+    for deployment in (m for m in manifests if m["kind"] in ("Deployment", "StatefulSet")):
         pod = deployment["spec"]["template"]["spec"]
         assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(pod["containers"][0])
         assert {s["topologyKey"] for s in pod["topologySpreadConstraints"]} == {
@@ -229,7 +242,8 @@ def test_the_network_policy_covers_every_pod(manifests: list[dict[str, Any]]) ->
 def test_every_process_takes_the_arguments_it_is_given(manifests: list[dict[str, Any]]) -> None:
     commands = set()
     for template in pods(manifests).values():
-        if "args" in (container := template["spec"]["containers"][0]):
+        container = template["spec"]["containers"][0]
+        if "args" in container and container["name"] != "gateway":
             commands.add(build_parser().parse_args(container["args"]).command)
     assert commands >= {"run", "webhook", "check"}
 

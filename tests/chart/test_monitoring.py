@@ -12,6 +12,7 @@ from hack.dashboard import TARGET, build_dashboard
 from hack.helm import CHART
 from hack.install import ROOT
 from prometheus_client import CollectorRegistry
+from tests.support.logmetrics import FORWARDING, TELEMETRY
 
 from microapp_operator.admission.metrics import WebhookMetrics
 from microapp_operator.metrics import Metrics
@@ -27,8 +28,10 @@ ALERTS = [
     for rule in group["rules"]
 ]
 QUERIES = [t["expr"] for panel in json.loads(TARGET.read_text())["panels"] for t in panel["targets"]]
-SCRAPED = {"namespace", "pod"}
+SCRAPED = {"namespace", "pod", "job"}
 """Labels that Prometheus adds to whatever it scrapes."""
+OWN: dict[str, set[str]] = {"up": set()}
+"""What Prometheus itself says of what it scrapes."""
 
 
 def series() -> dict[str, set[str]]:
@@ -37,7 +40,7 @@ def series() -> dict[str, set[str]]:
     operator, audit = Metrics().registry, CollectorRegistry()
     ScanMetrics(operator, Board())
     audit.register(Tallies(Transformer(lambda *_: None)))
-    found = {}
+    found = {**OWN, **TELEMETRY, **FORWARDING}
     for registry in (operator, WebhookMetrics().registry, audit):
         for collector, names in registry._collector_to_names.items():
             for family in collector.describe():
@@ -113,7 +116,7 @@ def test_every_page_is_of_an_alert_and_names_alerts_that_exist() -> None:
         assert (
             set(
                 re.findall(
-                    r"\bMicroApp\w*(?:Down|Leaders?|Stale|Slow|Errors|Storm|Refused|Overdue|Unmatched)\b",
+                    r"\bMicroApp\w*(?:Down|Leaders?|Stale|Slow|Errors|Storm|Refused|Overdue|Unmatched|Delivered|Dropped|Forged)\b",
                     page.read_text(),
                 )
             )

@@ -14,7 +14,12 @@ from hack.lab.components import GO
 from tests.support.eventually import eventually
 
 GOLDEN = ROOT / "tests" / "golden" / "chart"
-CASES = {"default": "microapp-system", "production": "microapp-system", "renamed": "microapp-system-eu"}
+CASES = {
+    "default": "microapp-system",
+    "production": "microapp-system",
+    "renamed": "microapp-system-eu",
+    "logging": "microapp-system",
+}
 MODULE = "github.com/prometheus-operator/prometheus-operator"
 MONITORING = ("servicemonitors", "prometheusrules")
 PROBES = "microapp-probe"

@@ -21,19 +21,23 @@ from hack.process import OperatorProcess
 from hack.samples import app_manifest
 from tests.component.conftest import Tenant
 from tests.support.api import Account, Api
+from tests.support.apppods import AppPods, record, request
 from tests.support.eventually import eventually
 from tests.support.faults import FaultProxy
+from tests.support.gateway import Gateway
 from tests.support.release import REGISTRIES, Release, live
 from tests.support.rights import Permission, asked, expand, granted
 
 from microapp_operator.adapters.kubernetes import events
 from microapp_operator.adapters.kubernetes.client import KubernetesClient, load_configuration
+from microapp_operator.desired.forwarding.sinks import build_otlp, build_sinks
 from microapp_operator.ports import ObjectRef
 from microapp_operator.reasons import Reason
 
 OPERATOR, WEBHOOK = "microapp-operator", "microapp-operator-webhook"
+LOG_GATEWAY = "microapp-operator-log-gateway"
 SERVED = tuple(Path(__file__).parent / name for name in ("knative-services.yaml", "secret-kinds.yaml"))
-RIGHTS = "operator-rbac.yaml", "webhook-rbac.yaml", "probe.yaml"
+RIGHTS = "operator-rbac.yaml", "webhook-rbac.yaml", "probe.yaml", "log-gateway-rbac.yaml"
 SCAN = "microapps-scan"
 """What the scan may, in a role of its own that tests/component/test_scan_rights.py holds to account."""
 PINNED = {
@@ -45,8 +49,18 @@ PINNED = {
         "agentImage": "registry.example.com/platform/vault@sha256:" + "d" * 64,
         "production": [],
     },
+    "logging": {
+        "enabled": True,
+        "images": {
+            name: f"registry.example.com/platform/{name}@sha256:{'e' * 64}"
+            for name in ("launcher", "forwarder", "gateway")
+        },
+        "redactionKey": {"existingSecret": "log-redaction"},
+        "sinks": {"otlp": {"endpoint": "http://127.0.0.1:1"}},
+        "gateway": {"persistence": {"enabled": False}},
+    },
 }
-"""Nobody answers at that address: what the cluster is asked for doesn't depend on Vault."""
+"""Nobody answers at those addresses: what the cluster is asked for depends neither on Vault nor on a sink."""
 REPORT = {"leaks": [], "unreached": [], "confined_after": 0.1}
 CHILDREN = (
     "resourcequotas,limitranges,networkpolicies,serviceaccounts,rolebindings,"
@@ -113,6 +127,7 @@ def log(release: Release, kubectl: Kubectl, lab: HollowLab) -> Path:
         a_life(tenant)
         a_wait_for_approval(tenant)
         a_probe(release)
+        a_log_gateway(release)
         forgeries(tenant)
         stop_serverless(tenant)
         asyncio.run(an_event_that_repeats(release, tenant))
@@ -206,6 +221,21 @@ def a_probe(release: Release) -> None:
     patch = json.dumps({"status": {"phase": "Succeeded", "containerStatuses": [status]}})
     release.kubectl("patch", pod, *where, "--subresource=status", "--type=merge", "-p", patch)
     eventually(lambda: "ProbeInconclusive" in release.kubectl("get", "configmaps", *where, "-o", "yaml"))
+
+
+def a_log_gateway(release: Release) -> None:
+    """It learns of pods and their namespaces, by lists as from servers that don't stream them (before 1.34)."""
+    account = admission.kubeconfig_of(release.kubectl, release.cluster, LOG_GATEWAY, release.folder)
+    seen = replace(release.cluster, kubeconfig=account, context=LOG_GATEWAY)
+    sinks = build_sinks(build_otlp("http://127.0.0.1:1"), queue_bytes=2**20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBE_FEATURE_WatchListClient", "false")
+        gateway = Gateway(release.folder, seen, sinks, key="0" * 32)
+    pods = AppPods(release.kubectl)
+    with gateway.running():
+        pod = pods.pod(pods.namespace("expense-helper-v2", "finance"))
+        eventually(lambda: gateway.post(pod.address, request(pod, record("hello"))), 200)
+    pods.close()
 
 
 def forgeries(tenant: Tenant) -> None:

@@ -1,22 +1,27 @@
 """From values to manifests: one case per values file, rendered by the real Helm."""
 
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 from hack.helm import POLICY_API, render
+from hack.loggateway import TARGET
 
 HERE = Path(__file__).parent / "chart"
 CASES = {
     "default": ("microapp-system", [f"--api-versions={POLICY_API}"]),
     "production": ("microapp-system", ["--set=admission.stamps=policy"]),
     "renamed": ("microapp-system-eu", []),
+    "logging": ("microapp-system", [f"--api-versions={POLICY_API}"]),
 }
 """Namespace and further flags of each case."""
 
 
 def rendered(case: str) -> str:
+    """What comes of ``case``, but for the log gateway's configuration, which is generated and not of the values."""
     namespace, flags = CASES[case]
-    return render(f"--values={HERE / case / 'values.yaml'}", *flags, namespace=namespace)
+    text = render(f"--values={HERE / case / 'values.yaml'}", *flags, namespace=namespace)
+    return text.replace(indent(TARGET.read_text(), "    "), "    # logging/gateway.yaml\n")
 
 
 @pytest.mark.parametrize("case", CASES)

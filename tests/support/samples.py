@@ -5,11 +5,22 @@ from typing import Any
 from hack.samples import app_manifest
 
 from microapp_operator.model import Approval, Connector, MicroApp, RiskTier, parse
+from microapp_operator.settings import LoggingSettings
 
 EDITOR = "developer@example.com"
 """Who wrote the sample."""
 POLICY = "d" * 64
 """Digest of the policy bundle that approvals name."""
+
+LOGGING = LoggingSettings(
+    namespace="microapp-system",
+    service="gateway",
+    pods_service="gateway-pods",
+    pod_labels={"app.kubernetes.io/component": "log-gateway"},
+    forwarder_image=f"registry.example.com/forwarder@sha256:{'7' * 64}",
+    launcher_image=f"registry.example.com/launcher@sha256:{'8' * 64}",
+)
+"""A log gateway, as an operator is told of it."""
 
 
 def make_app(name: str = "expenses", namespace: str = "finance", *, generation: int = 1, **spec: Any) -> MicroApp:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.support.samples import make_app, make_tier
+from tests.support.samples import LOGGING, make_app, make_tier
 
 from microapp_operator.decide.decision import Decision, Surroundings, evaluate
 from microapp_operator.decide.forwarding import LogGateway
@@ -20,18 +20,10 @@ from microapp_operator.reasons import Finding, Reason
 from microapp_operator.reconcile.forwarding import ForwardingWatcher
 from microapp_operator.reconcile.queue import Key
 from microapp_operator.reconcile.store import Store
-from microapp_operator.settings import Capabilities, Images, LoggingSettings
+from microapp_operator.settings import Capabilities, Images
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-SETTINGS = LoggingSettings(
-    namespace="microapp-system",
-    service="gateway",
-    pods_service="gateway-pods",
-    pod_labels={"app.kubernetes.io/component": "log-gateway"},
-    forwarder_image=f"registry.example.com/forwarder@sha256:{'7' * 64}",
-    launcher_image=f"registry.example.com/launcher@sha256:{'8' * 64}",
-)
-GATEWAY = LogGateway(SETTINGS, "10.96.0.40:4318")
+GATEWAY = LogGateway(LOGGING, "10.96.0.40:4318")
 COMMAND = {"command": ["python3", "main.py"]}
 RUNNER = Images(wasm_runner=f"registry.example.com/operator@sha256:{'9' * 64}")
 STALE = Condition(
@@ -116,7 +108,7 @@ def test_each_source_is_forwarded_to_the_gateways_address(source: str) -> None:
 
 def test_a_gateway_that_moves_has_everything_rendered_anew() -> None:
     runtime = {"image": f"registry.example.com/app@sha256:{'1' * 64}", **COMMAND}
-    elsewhere = LogGateway(SETTINGS, "10.96.0.41:4318")
+    elsewhere = LogGateway(LOGGING, "10.96.0.41:4318")
     assert _decide(runtime=runtime).inputs_hash() != _decide(elsewhere, runtime=runtime).inputs_hash()
 
 
@@ -317,4 +309,4 @@ def test_apps_are_told_where_a_gateway_has_moved_to() -> None:
     rounds.world.place = "10.96.0.99:4318"
     rounds.look(REPORT)
     assert rounds.news == [KEY]
-    assert rounds.store.gateway == LogGateway(SETTINGS, "10.96.0.99:4318")
+    assert rounds.store.gateway == LogGateway(LOGGING, "10.96.0.99:4318")

@@ -26,7 +26,7 @@ def metrics() -> Metrics:
     metrics.probed("node-1", "passed")
     metrics.confined(0.2)
     metrics.drift("NetworkPolicy", "DriftRepaired")
-    metrics.app_state("finance", "expenses", "Unknown")
+    metrics.app_state("finance", "expenses", "Unknown", "Unknown")
     return metrics
 
 
@@ -69,10 +69,12 @@ def test_metrics_count_what_they_are_told(metrics: Metrics) -> None:
 
 
 def test_an_app_is_counted_once_under_its_latest_state(metrics: Metrics) -> None:
-    metrics.app_state("finance", "expenses", "True")
-    metrics.app_state("finance", "other", "True")
-    metrics.app_state("finance", "other", "True")
+    metrics.app_state("finance", "expenses", "True", "False")
+    metrics.app_state("finance", "other", "True", "True")
+    metrics.app_state("finance", "other", "True", "True")
     assert [value(metrics, "apps", ready=ready) for ready in ("True", "False", "Unknown")] == [2, 0, 0]
+    forwarding = [value(metrics, "apps_log_forwarding", status=status) for status in ("True", "False", "Unknown")]
+    assert forwarding == [1, 1, 0]
     metrics.app_gone("finance", "expenses")
     metrics.app_gone("finance", "expenses")
     assert value(metrics, "apps", ready="True") == 1

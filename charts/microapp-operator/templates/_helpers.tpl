@@ -107,6 +107,10 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- define "microapp-operator.containerDefaults" -}}
 image: {{ include "microapp-operator.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{ include "microapp-operator.containerSecurity" . }}
+{{- end }}
+
+{{- define "microapp-operator.containerSecurity" -}}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
@@ -159,4 +163,15 @@ readinessProbe:
 {{/* "true" when isolation is probed: probes run in apps' pods too, so their image is pinned. */}}
 {{- define "microapp-operator.probed" -}}
 {{- and .Values.isolationProbe.enabled (ne .Values.image.digest "") -}}
+{{- end }}
+
+{{/* Peers of a NetworkPolicy: any address but link-local ones, which hold the cloud's credentials. */}}
+{{- define "microapp-operator.anywhere" -}}
+- ipBlock: {cidr: 0.0.0.0/0, except: [169.254.0.0/16]}
+- ipBlock: {cidr: "::/0", except: ["fe80::/10", "fd00:ec2::254/128"]}
+{{- end }}
+
+{{- define "microapp-operator.dnsEgress" -}}
+- to: {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
+  ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
 {{- end }}

@@ -16,7 +16,7 @@ _PREFIX: Final = "microapp_operator"
 _LATENCIES: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _OUTCOMES: Final = ("done", "blocked", "waiting", "retry", "gone", "crashed")
 _PROBED: Final = ("passed", "leak", "inconclusive")
-_READY: Final = ("True", "False", "Unknown")
+_STATUSES: Final = ("True", "False", "Unknown")
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -25,7 +25,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None, *, version: str = "unknown") -> None:
         self.registry = registry or CollectorRegistry()
-        self._apps_ready: dict[tuple[str, str], str] = {}
+        self._app_states: dict[tuple[str, str], tuple[str, str]] = {}
         self._queue_depth = self._gauge("queue_depth", "MicroApps that wait to be reconciled.")
         self._queue_latency = self._histogram("queue_latency_seconds", "How long a MicroApp waited for a worker.")
         self._reconciles = self._counter("reconcile", "Passes over a MicroApp, by outcome.", "outcome")
@@ -68,14 +68,18 @@ class Metrics:
             "isolation_confined_seconds", "How long a fresh pod reached more than it should, from its first try on."
         )
         self._apps = self._gauge("apps", "MicroApps, by the status of their Ready condition.", "ready")
+        self._forwarding = self._gauge(
+            "apps_log_forwarding", "MicroApps, by the status of their LogForwarding condition.", "status"
+        )
         build = Info(f"{_PREFIX}_build", "Version of the operator and of Python.", registry=self.registry)
         build.info({"version": version, "python": platform.python_version()})
         for outcome in _OUTCOMES:
             self._reconciles.labels(outcome)
         for outcome in _PROBED:
             self._probes.labels(outcome)
-        for ready in _READY:
-            self._apps.labels(ready)
+        for status in _STATUSES:
+            self._apps.labels(status)
+            self._forwarding.labels(status)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{_PREFIX}_{name}_total", text, labels, registry=self.registry)
@@ -174,17 +178,19 @@ class Metrics:
         with suppress(KeyError):
             self._isolation.remove(node)
 
-    def app_state(self, namespace: str, name: str, ready: str) -> None:
-        """Ready of this MicroApp is now ``ready``."""
+    def app_state(self, namespace: str, name: str, ready: str, forwarding: str) -> None:
+        """Ready and LogForwarding of this MicroApp are now so."""
         self.app_gone(namespace, name)
-        self._apps_ready[namespace, name] = ready
+        self._app_states[namespace, name] = (ready, forwarding)
         self._apps.labels(ready).inc()
+        self._forwarding.labels(forwarding).inc()
 
     def app_gone(self, namespace: str, name: str) -> None:
         """This MicroApp doesn't count any more; an unknown one is fine."""
-        before = self._apps_ready.pop((namespace, name), None)
+        before = self._app_states.pop((namespace, name), None)
         if before is not None:
-            self._apps.labels(before).dec()
+            self._apps.labels(before[0]).dec()
+            self._forwarding.labels(before[1]).dec()
 
 
 def _age(since: datetime) -> float:

@@ -54,7 +54,8 @@ class Reporter:
 
     async def publish(self, app: MicroApp, status: MicroAppStatus, voided: Sequence[Voided] = ()) -> None:
         """Write ``status`` if it differs from the app's, and tell people of what changed, ``voided`` included."""
-        self._metrics.app_state(app.metadata.namespace, app.metadata.name, _state(status, ConditionType.READY))
+        states = (_state(status, ConditionType.READY), _state(status, ConditionType.LOG_FORWARDING))
+        self._metrics.app_state(app.metadata.namespace, app.metadata.name, *states)
         if status == app.status:
             self._metrics.skipped("status_unchanged", 1)
             return

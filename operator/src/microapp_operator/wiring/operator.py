@@ -24,19 +24,16 @@ from microapp_operator.adapters.kubernetes.cluster import KubernetesCluster
 from microapp_operator.adapters.kubernetes.events import KubernetesEvents
 from microapp_operator.adapters.kubernetes.informer import Informer
 from microapp_operator.adapters.kubernetes.lease import Election
-from microapp_operator.adapters.kubernetes.log_gateway import HttpLogGateway
 from microapp_operator.adapters.kubernetes.networks import discover_networks
 from microapp_operator.adapters.kubernetes.probe_pods import KubernetesProbeGround
 from microapp_operator.adapters.policies import Policies, PolicyFiles
-from microapp_operator.decide.forwarding import LogGateway
 from microapp_operator.errors import OperatorError
 from microapp_operator.handlers import build_registry, build_settings
 from microapp_operator.metrics import Metrics
 from microapp_operator.reasons import Finding, Reason
 from microapp_operator.reconcile.engine import Engine
-from microapp_operator.reconcile.forwarding import ForwardingWatcher
 from microapp_operator.reconcile.prober import Prober
-from microapp_operator.reconcile.queue import Priority, WorkQueue
+from microapp_operator.reconcile.queue import WorkQueue
 from microapp_operator.reconcile.reconciler import Reconciler
 from microapp_operator.reconcile.report import Reporter
 from microapp_operator.reconcile.secrets import NoStore
@@ -47,6 +44,7 @@ from microapp_operator.scan.wiring import Scan, Surroundings, build_scan, listen
 from microapp_operator.settings import Images, LoggingSettings, ProbeSettings, Settings, VaultSettings, read_settings
 from microapp_operator.telemetry import configure_logging
 from microapp_operator.wiring.clock import SystemClock
+from microapp_operator.wiring.forwarding import Forwarding, connect_gateway
 from microapp_operator.wiring.vault import Vault, connect_vault
 
 log = structlog.get_logger(__name__)
@@ -78,7 +76,7 @@ class Operator:
     election: Election | None = None
     prober: Prober | None = None
     vault: Vault | None = None
-    forwarding: ForwardingWatcher | None = None
+    forwarding: Forwarding | None = None
 
     async def run(self) -> None:
         """Serve until a signal or the end of the feed: health first, then watches, then work; drain on the way out.
@@ -135,8 +133,10 @@ class Operator:
         self.scan.start()
         if self.vault is not None:
             self.vault.lane.start()
-        rounds = [each for each in (self.prober, self.forwarding) if each is not None]
-        running = {asyncio.create_task(each.run(), name=type(each).__name__) for each in rounds}
+        rounds = [] if self.prober is None else [self.prober.run()]
+        if self.forwarding is not None:
+            rounds += [self.forwarding.watcher.run(), self.forwarding.events.run()]
+        running = {asyncio.create_task(each) for each in rounds}
         try:
             await until
         finally:
@@ -178,9 +178,6 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
     images = Images(gate=settings.probe.image if settings.probe else "", wasm_runner=settings.wasm_image)
     store = Store(reserved, policies.settings, policies.engine.digest, images)
     store.vault = settings.vault
-    gateway = HttpLogGateway(client, settings.logging) if settings.logging else None
-    if gateway and settings.logging:
-        store.gateway = LogGateway(settings.logging, await gateway.address())
     queue = WorkQueue(on_latency=metrics.queued)
     metrics.track_queue(lambda: len(queue))
     reporter = Reporter(cluster, events, store, metrics)
@@ -203,10 +200,7 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
     if settings.probe is not None:
         ground = KubernetesProbeGround(client, settings.probe.namespace)
         prober = Prober(ground, settings.probe, SystemClock(), metrics, engine.on_isolation)
-    watcher = None
-    if gateway:
-        again = partial(queue.add, priority=Priority.FAN_OUT)
-        watcher = ForwardingWatcher(gateway, store, informer.cache, SystemClock(), again)
+    forwarding = await connect_gateway(settings.logging, around, metrics) if settings.logging else None
     checks: dict[str, Callable[[], str | None]] = {
         "workers": engine.dead_workers,
         "watches": partial(_stale_watches, informer, settings.watch_stale),
@@ -217,7 +211,7 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
         checks["secrets"] = vault.lane.dead_workers
     server = HealthServer(checks, metrics.registry, host=health.host, port=health.port)
     return Operator(
-        client, informer, events, engine, witness, metrics, server, policies, scan, election, prober, vault, watcher
+        client, informer, events, engine, witness, metrics, server, policies, scan, election, prober, vault, forwarding
     )
 
 

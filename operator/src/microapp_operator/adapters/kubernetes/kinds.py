@@ -40,6 +40,8 @@ NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False, selector="")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments", full=True)
 KNATIVE_SERVICE = Kind("serving.knative.dev/v1", "Service", "services", full=True)
 RUNTIME_CLASS = Kind("node.k8s.io/v1", "RuntimeClass", "runtimeclasses", namespaced=False, selector="")
+CORE_EVENT = Kind("v1", "Event", "events", selector="", full=True)
+"""As read; they are written by the other API, whose fields have other names."""
 MICRO_APP = Kind(API_VERSION, "MicroApp", "microapps", selector="")
 POLICIES = (
     Kind(API_VERSION, "RiskTier", "risktiers", namespaced=False, selector="", full=True),

@@ -39,6 +39,10 @@ _DRAIN: Final = 10
 """Seconds that records have to be delivered in once the app has ended."""
 _GRACE: Final = 45
 """Seconds a pod has to end in: 30 for the app, as everywhere, the drain, and a rest for the sidecar."""
+_OTLP: Final = (
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{PORT}"),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+)
 _GO_SHARE: Final = 0.8
 """Part of the sidecar's memory that Go's runtime keeps its heap below."""
 
@@ -61,17 +65,26 @@ def forward(deployment: Manifest, tier: RiskTier, logging: LoggingContext) -> Ma
     config = {"name": CONTAINER, "configMap": {"name": CONTAINER}}
     spec["volumes"] = [*spec["volumes"], config]
     spec["initContainers"] = [_forwarder(logging, size), *spec.get("initContainers", ())]
-    if logging.source is not LogSource.OTLP:
-        _tee(spec, logging, size)
+    app = next(c for c in spec["containers"] if c["name"] == APP)
+    if logging.source is LogSource.OTLP:
+        _tell(app)
+    else:
+        _tee(spec, app, logging, size)
     metadata = template["metadata"]
     stamp = {ANNOTATION_LOGGING: digest(_configuration(logging))[:32]}
     metadata["annotations"] = {**metadata.get("annotations", {}), **stamp}
     return seal(changed)
 
 
-def _tee(spec: Manifest, logging: LoggingContext, size: Size) -> None:
+def _tell(app: Manifest) -> None:
+    """Tell the app's SDK where to send, as far as the app doesn't say so itself (OpenTelemetry, OTLP exporter)."""
+    given = app.get("env", [])
+    told = [{"name": name, "value": value} for name, value in _OTLP if name not in {each["name"] for each in given}]
+    app["env"] = [*given, *told]
+
+
+def _tee(spec: Manifest, app: Manifest, logging: LoggingContext, size: Size) -> None:
     """Have the launcher pass on what the app writes to its standard output, or to ``FILE``."""
-    app = next(c for c in spec["containers"] if c["name"] == APP)
     options = ["--forward", f"http://127.0.0.1:{PORT}/v1/logs", "--spool", SPOOL]
     options += ["--room", str(_ROOM), "--drain", str(_DRAIN)]
     volumes = [(_SPOOL_VOLUME, SPOOL, _SPOOL_SIZE)]

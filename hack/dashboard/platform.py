@@ -1,40 +1,13 @@
-"""Writes the chart's Grafana dashboard from the panels below."""
+"""What the operator and the webhook show."""
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Final
 
-from hack.helm import CHART
+from hack.dashboard.panel import Panel, p99, rate
 
-TARGET = CHART / "monitoring" / "dashboard.json"
-_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-_WIDE, _HIGH = 8, 7
-_OF_SECRET = "resource_namespace, resource_name, secret"
-_DEADLINE = "microapp_operator_secret_rotation_deadline_timestamp_seconds"
+_OF_SECRET: Final = "resource_namespace, resource_name, secret"
+_DEADLINE: Final = "microapp_operator_secret_rotation_deadline_timestamp_seconds"
 
-
-@dataclass(frozen=True)
-class Panel:
-    """One panel. queries: (expression, legend). unit: Grafana's name of it."""
-
-    title: str
-    unit: str
-    queries: tuple[tuple[str, str], ...]
-    description: str
-    kind: str = "timeseries"
-
-
-def _p99(metric: str, by: str = "") -> str:
-    labels = f"le, {by}" if by else "le"
-    return f"histogram_quantile(0.99, sum by ({labels}) (rate({metric}_bucket[$__rate_interval])))"
-
-
-def _rate(metric: str, by: str, matchers: str = "") -> str:
-    return f"sum by ({by}) (rate({metric}{matchers}[$__rate_interval]))"
-
-
-PANELS = (
+PANELS: Final[tuple[Panel, ...]] = (
     Panel(
         "MicroApps",
         "short",
@@ -51,37 +24,37 @@ PANELS = (
     Panel(
         "Passes",
         "ops",
-        ((_rate("microapp_operator_reconcile_total", "outcome"), "{{outcome}}"),),
+        ((rate("microapp_operator_reconcile_total", "outcome"), "{{outcome}}"),),
         "Passes over MicroApps, by outcome; crashed should never show.",
     ),
     Panel(
         "Time of a pass, p99",
         "s",
         (
-            (_p99("microapp_operator_reconcile_duration_seconds"), "pass"),
-            (_p99("microapp_operator_queue_latency_seconds"), "wait before it"),
+            (p99("microapp_operator_reconcile_duration_seconds"), "pass"),
+            (p99("microapp_operator_queue_latency_seconds"), "wait before it"),
         ),
         "How long a change waits for a worker, and how long the pass takes.",
     ),
     Panel(
         "Repairs",
         "ops",
-        ((_rate("microapp_operator_drift_total", "kind"), "{{kind}}"),),
+        ((rate("microapp_operator_drift_total", "kind"), "{{kind}}"),),
         "Children changed behind the operator and mended.",
     ),
     Panel(
         "Writes",
         "reqps",
         (
-            (_rate("microapp_operator_writes_total", "kind"), "{{kind}}"),
-            (_rate("microapp_operator_writes_skipped_total", "reason"), "not needed: {{reason}}"),
+            (rate("microapp_operator_writes_total", "kind"), "{{kind}}"),
+            (rate("microapp_operator_writes_skipped_total", "reason"), "not needed: {{reason}}"),
         ),
         "Writes to the API server; a steady state has none.",
     ),
     Panel(
         "API server",
         "s",
-        ((_p99("microapp_operator_api_request_duration_seconds", "verb"), "{{verb}}, p99"),),
+        ((p99("microapp_operator_api_request_duration_seconds", "verb"), "{{verb}}, p99"),),
         "How long the API server takes to answer the operator.",
     ),
     Panel(
@@ -96,21 +69,21 @@ PANELS = (
         (
             ("sum(microapp_operator_isolation_enforced)", "confined"),
             ("count(microapp_operator_isolation_enforced)", "probed"),
-            (_rate("microapp_operator_isolation_probes_total", "outcome"), "probes a second: {{outcome}}"),
+            (rate("microapp_operator_isolation_probes_total", "outcome"), "probes a second: {{outcome}}"),
         ),
         "By fresh pods on every node; both lines should be one.",
     ),
     Panel(
         "Fresh pods confined after, p99",
         "s",
-        ((_p99("microapp_operator_isolation_confined_seconds"), "p99"),),
+        ((p99("microapp_operator_isolation_confined_seconds"), "p99"),),
         "How long a fresh pod reached more than it should.",
     ),
     Panel(
         "Vault",
         "reqps",
         (
-            (_rate("microapp_operator_store_requests_total", "code"), "{{code}}"),
+            (rate("microapp_operator_store_requests_total", "code"), "{{code}}"),
             ("sum(rate(microapp_operator_store_logins_total[$__rate_interval]))", "logins"),
             ("max(microapp_operator_store_up)", "serves"),
         ),
@@ -119,7 +92,7 @@ PANELS = (
     Panel(
         "Vault's time to answer, p99",
         "s",
-        ((_p99("microapp_operator_store_request_duration_seconds", "operation"), "{{operation}}"),),
+        ((p99("microapp_operator_store_request_duration_seconds", "operation"), "{{operation}}"),),
         "By operation.",
     ),
     Panel(
@@ -159,7 +132,7 @@ PANELS = (
         "Scans",
         "s",
         (
-            (_p99("microapp_policy_scan_duration_seconds", "scope"), "{{scope}}, p99"),
+            (p99("microapp_policy_scan_duration_seconds", "scope"), "{{scope}}, p99"),
             ("time() - max(microapp_policy_last_full_scan_timestamp_seconds)", "since the last full one"),
         ),
         "Everything is looked at every ten minutes, a namespace when something in it changes.",
@@ -168,30 +141,30 @@ PANELS = (
         "Scans ended",
         "ops",
         (
-            (_rate("microapp_policy_scans_total", "outcome"), "{{outcome}}"),
-            (_rate("microapp_policy_reports_refused_total", "pod"), "Reports refused"),
+            (rate("microapp_policy_scans_total", "outcome"), "{{outcome}}"),
+            (rate("microapp_policy_reports_refused_total", "pod"), "Reports refused"),
         ),
         "By outcome.",
     ),
     Panel(
         "Reviews",
         "reqps",
-        ((_rate("microapp_webhook_reviews_total", "outcome"), "{{outcome}}"),),
+        ((rate("microapp_webhook_reviews_total", "outcome"), "{{outcome}}"),),
         "Answers of the webhook.",
     ),
     Panel(
         "Time of a review",
         "s",
         (
-            (_p99("microapp_webhook_review_duration_seconds"), "p99"),
-            (_p99("microapp_webhook_review_duration_seconds").replace("0.99", "0.5"), "p50"),
+            (p99("microapp_webhook_review_duration_seconds"), "p99"),
+            (p99("microapp_webhook_review_duration_seconds").replace("0.99", "0.5"), "p50"),
         ),
         "The API server gives up after three seconds.",
     ),
     Panel(
         "Denials",
         "ops",
-        ((_rate("microapp_webhook_denials_total", "rule"), "{{rule}}"),),
+        ((rate("microapp_webhook_denials_total", "rule"), "{{rule}}"),),
         "By rule; docs/policies.md has each.",
     ),
     Panel(
@@ -211,46 +184,9 @@ PANELS = (
         "Watches opened again",
         "ops",
         (
-            (_rate("microapp_operator_watch_restarts_total", "cause"), "operator: {{cause}}"),
-            (_rate("microapp_webhook_watch_restarts_total", "cause"), "webhook: {{cause}}"),
+            (rate("microapp_operator_watch_restarts_total", "cause"), "operator: {{cause}}"),
+            (rate("microapp_webhook_watch_restarts_total", "cause"), "webhook: {{cause}}"),
         ),
         "By cause.",
     ),
 )
-
-
-def build_dashboard() -> dict[str, Any]:
-    """Grafana's JSON model, panels three in a row."""
-    return {
-        "uid": "microapps",
-        "title": "MicroApps",
-        "tags": ["microapps"],
-        "schemaVersion": 39,
-        "editable": False,
-        "refresh": "30s",
-        "time": {"from": "now-3h", "to": "now"},
-        "templating": {"list": [{"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Data"}]},
-        "panels": [_panel(number, panel) for number, panel in enumerate(PANELS)],
-    }
-
-
-def _panel(number: int, panel: Panel) -> dict[str, Any]:
-    targets = [
-        {"refId": chr(ord("A") + n), "datasource": _SOURCE, "expr": expression, "legendFormat": legend}
-        for n, (expression, legend) in enumerate(panel.queries)
-    ]
-    return {
-        "id": number + 1,
-        "type": panel.kind,
-        "title": panel.title,
-        "description": panel.description,
-        "datasource": _SOURCE,
-        "gridPos": {"w": _WIDE, "h": _HIGH, "x": number % 3 * _WIDE, "y": number // 3 * _HIGH},
-        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
-        "targets": targets,
-    }
-
-
-def write_dashboard(target: Path = TARGET) -> None:
-    """Write the dashboard."""
-    target.write_text(json.dumps(build_dashboard(), indent=1) + "\n")

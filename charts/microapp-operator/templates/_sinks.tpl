@@ -1,0 +1,124 @@
+{{/* Where the log gateway sends to, as desired/forwarding/sinks.py has it; tests compare. What is plain is written with
+     $$ for $, which would start a reference to a variable. */}}
+{{- define "microapp-operator.sinks" -}}
+{{- $sinks := .Values.logging.sinks -}}
+{{- $share := include "microapp-operator.share" (dict "of" .Values.logging.gateway.persistence.size "percent" 40) | int64 -}}
+{{- $queue := include "microapp-operator.sinkQueue" (div $share (len $sinks)) -}}
+exporters:
+  {{- with $sinks.otlp }}
+  otlp_http:
+    endpoint: {{ .endpoint | replace "$" "$$" | quote }}
+    {{- if or .headers .secretHeaders }}
+    headers:
+      {{- range $name, $value := .headers }}
+      {{ $name | quote }}: {{ $value | replace "$" "$$" | quote }}
+      {{- end }}
+      {{- range $number, $name := keys (.secretHeaders | default dict) | sortAlpha }}
+      {{ $name | quote }}: "${env:OTLP_HEADER_{{ $number }}}"
+      {{- end }}
+    {{- end }}
+    {{- $queue | nindent 4 }}
+    {{- include "microapp-operator.sinkRetry" . | nindent 4 }}
+  {{- end }}
+  {{- with $sinks.datadog }}
+  datadog:
+    api: {site: {{ .site | quote }}, key: "${env:DATADOG_API_KEY}", fail_on_invalid_key: false}
+    # Else it would ask around for a name of this machine, and tell Datadog about it.
+    hostname: microapp-log-gateway
+    host_metadata: {enabled: false}
+    logs: {batch_wait: 1{{ with .endpoint }}, endpoint: {{ . | replace "$" "$$" | quote }}{{ end }}}
+    {{- $queue | nindent 4 }}
+    {{- include "microapp-operator.sinkRetry" . | nindent 4 }}
+  {{- end }}
+  {{- with $sinks.splunkHec }}
+  splunk_hec:
+    endpoint: {{ .endpoint | replace "$" "$$" | quote }}
+    token: "${env:SPLUNK_HEC_TOKEN}"
+    index: {{ .index | replace "$" "$$" | quote }}
+    source: microapp
+    sourcetype: _json
+    profiling_data_enabled: false
+    {{- $queue | nindent 4 }}
+    {{- include "microapp-operator.sinkRetry" . | nindent 4 }}
+  {{- end }}
+  {{- with $sinks.elasticsearch }}
+  elasticsearch:
+    endpoints: [{{ .endpoint | replace "$" "$$" | quote }}]
+    api_key: "${env:ELASTICSEARCH_API_KEY}"
+    logs_index: {{ .index | replace "$" "$$" | quote }}
+    # What comes twice has the same id.
+    logs_dynamic_id: {enabled: true}
+    {{- $queue | nindent 4 }}
+    retry:
+      {enabled: true, initial_interval: 1s, max_interval: 30s, max_retries: 1000000, retry_on_status: [429, 502, 503, 504]}
+  {{- end }}
+service:
+  pipelines:
+    {{- if $sinks.otlp }}
+    logs/otlp_http: {receivers: [forward], exporters: [otlp_http]}
+    {{- end }}
+    {{- if $sinks.datadog }}
+    logs/datadog: {receivers: [forward], processors: [transform/datadog], exporters: [datadog]}
+    {{- end }}
+    {{- if $sinks.splunkHec }}
+    logs/splunk_hec: {receivers: [forward], exporters: [splunk_hec]}
+    {{- end }}
+    {{- if $sinks.elasticsearch }}
+    logs/elasticsearch: {receivers: [forward], processors: [transform/elasticsearch], exporters: [elasticsearch]}
+    {{- end }}
+{{- end }}
+
+{{/* A full queue refuses at once, and whoever sends keeps the record. Call with its room in bytes. */}}
+{{- define "microapp-operator.sinkQueue" -}}
+sending_queue:
+  enabled: true
+  storage: file_storage/queue
+  sizer: bytes
+  queue_size: {{ . }}
+  num_consumers: 4
+  block_on_overflow: false
+  batch: {sizer: bytes, flush_timeout: 200ms, min_size: 65536, max_size: 1048576}
+{{- end }}
+
+{{- define "microapp-operator.sinkRetry" -}}
+retry_on_failure: {enabled: true, initial_interval: 1s, max_interval: 30s, max_elapsed_time: 0}
+{{- end }}
+
+{{/* The gateway's variables: credentials of the sinks, from Secrets. */}}
+{{- define "microapp-operator.sinkCredentials" -}}
+{{- $secrets := dict -}}
+{{- with .Values.logging.sinks.otlp }}
+{{- $headers := .secretHeaders | default dict }}
+{{- range $number, $name := keys $headers | sortAlpha }}{{ $_ := set $secrets (printf "OTLP_HEADER_%d" $number) (get $headers $name) }}{{ end }}
+{{- end }}
+{{- with .Values.logging.sinks.datadog }}{{ $_ := set $secrets "DATADOG_API_KEY" .apiKey }}{{ end }}
+{{- with .Values.logging.sinks.splunkHec }}{{ $_ := set $secrets "SPLUNK_HEC_TOKEN" .token }}{{ end }}
+{{- with .Values.logging.sinks.elasticsearch }}{{ $_ := set $secrets "ELASTICSEARCH_API_KEY" .apiKey }}{{ end }}
+{{- range $name, $secret := $secrets }}
+- name: {{ $name }}
+  valueFrom: {secretKeyRef: {name: {{ $secret.existingSecret }}, key: {{ $secret.key | quote }}}}
+{{- end }}
+{{- end }}
+
+{{/* One rule for each sink: where it is said to be, or else anywhere but link-local, and the port of its URL. */}}
+{{- define "microapp-operator.sinkEgress" -}}
+{{- range $kind, $sink := .Values.logging.sinks }}
+{{- $url := urlParse (default (ternary "https://datadog" "" (eq $kind "datadog")) $sink.endpoint) }}
+{{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) }}
+{{- $egress := $sink.egress | default dict }}
+- to:
+    {{- range $egress.cidrs }}
+    - ipBlock: {cidr: {{ . | quote }}}
+    {{- end }}
+    {{- with $egress.namespace }}
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ . }}}}
+    {{- end }}
+    {{- if not (or $egress.cidrs $egress.namespace) }}
+    {{- include "microapp-operator.anywhere" $ | nindent 4 }}
+    {{- end }}
+  ports:
+    {{- range $egress.ports | default (list $port) }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+{{- end }}
+{{- end }}

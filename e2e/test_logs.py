@@ -1,0 +1,266 @@
+"""Every record delivered, in one form, under the identity of the pod it came from: from pods to a sink."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from hack.image.static import push_static
+from hack.install import ROOT
+from hack.kubectl import Kubectl
+from hack.lab.components import FORWARDER, GATEWAY
+from hack.lab.context import Cluster
+from hack.lab.nodelab import NodeLab
+from hack.lognode import logging_values, volume_for
+from hack.product import Product, upgraded
+from tests.support.apps import Apps, tenant_of
+from tests.support.eventually import eventually
+from tests.support.logsink import LogSink, log_sink
+
+TALKER = (Path(__file__).parents[1] / "tests" / "support" / "talker.py").read_text()
+SEED = {
+    "timestamp": "2026-01-18T14:32:05Z",
+    "app_id": "expense-helper-v2",
+    "tenant_id": "finance",
+    "user_id": "alice@example.com",
+    "action": "expense_submit",
+    "resource": "db.expenses",
+    "outcome": "success",
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+}
+RUN = "import os; exec(os.environ['CODE'])"
+"""A word of a command is short, and a variable less so."""
+AMPLE = {"cpu": "200m", "memory": "128Mi"}
+
+
+@pytest.fixture(scope="module")
+def sink(lab: NodeLab, kubectl: Kubectl, image: str) -> Iterator[LogSink]:
+    with log_sink(kubectl, push_static(lab, GATEWAY), image) as sink:
+        yield sink
+
+
+@pytest.fixture(scope="module")
+def logging(lab: NodeLab, kubectl: Kubectl, platform: Product, sink: LogSink) -> Iterator[Product]:
+    """The release with a log gateway; without one again afterwards."""
+    values, off = logging_values(lab, sink.endpoint), {"logging": {"enabled": False}}
+    with volume_for(lab, kubectl, platform.namespace), upgraded(platform, values, off):
+        yield platform
+
+
+@dataclass(frozen=True)
+class Talkers:
+    """Apps that write what a test has them write."""
+
+    apps: Apps
+    sink: LogSink
+
+    def start(self, *names: str, source: str = "stdout", code: str = TALKER) -> None:
+        """Apps that run ``code``, by name; returns when they are ready."""
+        to = ["/logs/app.log"] if source == "file" else []
+        run = {"command": ["python3", "-c", RUN, *to], "env": [{"name": "CODE", "value": code}]}
+        runtime = {**run, "port": 8080, "resources": AMPLE}
+        for name in names:
+            self.apps.apply(name, runtime=runtime, logging={"source": source})
+        self.apps.wait(*names, seconds=180)
+
+    def ask(self, name: str, path: str, **query: Any) -> dict[str, Any]:
+        """What a talker answers."""
+        url = f"http://127.0.0.1:8080{path}?{urlencode(query)}"
+        code = f"import urllib.request as u; print(u.urlopen({url!r}).read().decode())"
+        found: dict[str, Any] = json.loads(self.apps.python(name, code))
+        return found
+
+    def finished(self, name: str, seconds: float) -> int:
+        """How many lines it wrote, once it has written the last."""
+        eventually(lambda: self.ask(name, "/stats")["busy"], wanted=False, timeout=seconds)
+        return int(self.ask(name, "/stats")["written"])
+
+    def arrived(self, name: str) -> int:
+        return int(self.sink.told(name)["lines"])
+
+    def kill_forwarder(self, name: str) -> None:
+        """SIGKILL to the Collector of its pod."""
+        uid = self.apps.pod(name)["metadata"]["uid"]
+        (process,) = [p for p in Path("/proc").glob("[0-9]*") if _is_forwarder(p, uid)]
+        os.kill(int(process.name), signal.SIGKILL)
+
+    def dropped(self, name: str) -> int:
+        app = json.loads(self.apps.kubectl("get", "mapp", name, "-n", self.apps.tenant, "-o", "json"))
+        return int((app["status"].get("logging") or {}).get("dropped", 0))
+
+
+def _is_forwarder(process: Path, uid: str) -> bool:
+    try:
+        called = (process / "cmdline").read_bytes().startswith(f"/{FORWARDER.name}\0".encode())
+        return called and f"POD_UID={uid}".encode() in (process / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False  # it has ended meanwhile
+
+
+@pytest.fixture(scope="module")
+def talkers(kubectl: Kubectl, logging: Product, image: str, sink: LogSink) -> Iterator[Talkers]:  # noqa: ARG001
+    with tenant_of(kubectl, image) as apps:
+        yield Talkers(apps, sink)
+
+
+def test_a_record_arrives_in_its_form_under_its_pods_identity(talkers: Talkers) -> None:
+    talkers.start("speaker")
+    said = {**SEED, "app_id": "somebody-else", "tenant_id": "root", "user_id": "bob"}
+    talkers.ask("speaker", "/say", text=json.dumps(said))
+    tenant = talkers.apps.tenant
+    eventually(lambda: {**said, "app_id": "speaker", "tenant_id": tenant} in talkers.sink.bodies("speaker"))
+    (record,) = [r for r in talkers.sink.told("speaker")["last"] if r["body"].get("user_id") == "bob"]
+    assert record["attributes"]["microapp.identity.corrected"] is True
+    assert record["resource"]["k8s.pod.name"] == talkers.apps.pod("speaker")["metadata"]["name"]
+    assert int(record["resource"]["microapp.log.retention_days"]) == 365, "an audit record"
+    eventually(lambda: talkers.apps.condition("speaker", "LogForwarding")[1], "Forwarding", timeout=60)
+
+
+@pytest.mark.usefixtures("logging")
+def test_the_seeds_own_record_arrives_key_by_key(kubectl: Kubectl, image: str, sink: LogSink) -> None:
+    with tenant_of(kubectl, image, "finance") as apps:
+        talkers = Talkers(apps, sink)
+        talkers.start("expense-helper-v2")
+        talkers.ask("expense-helper-v2", "/say", text=json.dumps(SEED))
+        eventually(lambda: SEED in sink.bodies("expense-helper-v2"))
+
+
+@pytest.mark.parametrize("source", ["stdout", "file"])
+def test_no_line_is_lost_while_everything_on_its_way_fails(talkers: Talkers, kubectl: Kubectl, source: str) -> None:
+    """Sink down for 30 s, sidecar killed, gateway restarted, while lines are written for two minutes."""
+    name = f"counter-{source}"
+    talkers.start(name, source=source)
+    talkers.ask(name, "/start", rate=500, seconds=120)
+    eventually(lambda: talkers.arrived(name) > 1000)
+    talkers.sink.refuse(30)
+    eventually(lambda: talkers.ask(name, "/stats")["written"] > 25_000, timeout=90)
+    talkers.kill_forwarder(name)
+    eventually(lambda: talkers.ask(name, "/stats")["written"] > 35_000, timeout=90)
+    _restart_gateway(kubectl)
+    written = talkers.finished(name, 120)
+    assert written > 50_000
+    eventually(lambda: talkers.arrived(name), written, timeout=120)
+    told = talkers.sink.told(name)
+    print(f"{source}: {written} written, {told['lines']} arrived, {told['repeated']} twice, 0 lost")
+    assert told["highest"] == written - 1
+    assert talkers.dropped(name) == 0
+
+
+def test_beyond_its_room_the_oldest_go_and_are_counted_and_the_app_neither_waits_nor_is_evicted(
+    talkers: Talkers, kubectl: Kubectl
+) -> None:
+    talkers.start("flood")
+    pod = talkers.apps.pod("flood")["metadata"]["uid"]
+    kubectl("scale", "statefulset", GATEWAY_SET, "-n", "microapp-system", "--replicas=0")
+    try:
+        kubectl("wait", "pod", f"{GATEWAY_SET}-0", "-n", "microapp-system", "--for=delete", "--timeout=60s")
+        talkers.ask("flood", "/start", rate=1000, seconds=15, size=4000)
+        written = talkers.finished("flood", 120)
+        slowest = talkers.ask("flood", "/stats")["slowest"]
+    finally:
+        kubectl("scale", "statefulset", GATEWAY_SET, "-n", "microapp-system", "--replicas=1")
+    assert written * 4000 > 40 * 2**20, "more than there is room for"
+    eventually(lambda: talkers.dropped("flood") > 0, timeout=180)
+    eventually(lambda: talkers.arrived("flood") + talkers.dropped("flood"), written, timeout=180)
+    assert talkers.sink.told("flood")["highest"] == written - 1, "the newest are kept"
+    assert talkers.apps.condition("flood", "LogForwarding")[:2] == ("False", "RecordsDropped")
+    assert talkers.apps.pod("flood")["metadata"]["uid"] == pod
+    print(f"flood: {written} written, {talkers.dropped('flood')} dropped and counted, slowest write {slowest:.3f} s")
+
+
+HOSTILE = r"""
+import json, sys, time
+out = sys.stdout.buffer
+out.write(json.dumps({"message": "spoof", "app_id": "victim", "tenant_id": "victim"}).encode() + b"\n")
+out.write(json.dumps({"message": "forged", "traceparent": "00-00000000000000000000000000000000-x-01"}).encode() + b"\n")
+out.write(b"huge " + b"y" * 10_000_000 + b"\n")
+out.write(b"invalid \xff\xfe\x80 utf-8\n")
+out.write(b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"\n")
+out.flush()
+ends, count = time.monotonic() + 3, 0
+while time.monotonic() < ends:
+    out.write(b"%d\n" * 1000 % tuple(range(count, count + 1000)))
+    count += 1000
+out.write(json.dumps({"message": f"flooded {count}"}).encode() + b"\n")
+out.flush()
+import http.server
+http.server.HTTPServer(("", 8080), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
+def test_a_hostile_app_is_corrected_limited_and_counted_and_its_neighbours_do_not_notice(talkers: Talkers) -> None:
+    talkers.start("neighbour")
+    talkers.start("hostile", code=HOSTILE)
+    talkers.ask("neighbour", "/start", rate=50, seconds=5)
+    written = talkers.finished("neighbour", 60)
+    eventually(lambda: talkers.arrived("neighbour"), written, timeout=30)
+    worst = max(record["late"] for record in talkers.sink.told("neighbour")["last"])
+    print(f"neighbour of a flood: the latest of its {written} lines came after {worst:.2f} s")
+    last = "flooded"
+    eventually(lambda: any(b["message"].startswith(last) for b in talkers.sink.bodies("hostile")), timeout=120)
+    for body in talkers.sink.bodies("hostile"):
+        assert (body["app_id"], body["tenant_id"]) == ("hostile", talkers.apps.tenant)
+    assert "victim" not in talkers.sink.apps()
+
+
+BRIEF = "print('line 0 and the last'); raise SystemExit(0)"
+
+
+def test_a_pod_that_ends_at_once_and_a_job_deliver_their_last_line(talkers: Talkers, kubectl: Kubectl) -> None:
+    runtime = {"command": ["python3", "-c", BRIEF], "resources": AMPLE}
+    talkers.apps.apply("brief", runtime=runtime)
+    eventually(lambda: talkers.arrived("brief") > 0, timeout=120)
+    home = talkers.apps.home("speaker")
+    found = json.loads(kubectl("get", "deployment", "speaker", "-n", home, "-o", "json"))["spec"]["template"]
+    found["spec"]["restartPolicy"] = "Never"
+    command = found["spec"]["containers"][0]["command"]
+    command[command.index("--") + 1 :] = ["python3", "-c", "print('line 77 of a job')"]
+    for probe in ("startupProbe", "readinessProbe"):
+        found["spec"]["containers"][0].pop(probe)
+    name = f"job-{uuid.uuid4().hex[:6]}"
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": {"template": found}}
+    kubectl("create", "-n", home, "-f", "-", stdin=json.dumps(job))
+    try:
+        kubectl("wait", f"job/{name}", "-n", home, "--for=condition=Complete", "--timeout=120s")
+        eventually(lambda: talkers.sink.told("speaker")["highest"], 77)
+    finally:
+        kubectl("delete", "job", name, "-n", home, "--wait=false")
+
+
+def test_the_command_line_shows_recent_records_with_their_trace(talkers: Talkers, cluster: Cluster) -> None:
+    text = json.dumps({"message": "hello there", "trace_id": SEED["trace_id"], "action": "greet", "outcome": "success"})
+    talkers.ask("speaker", "/say", text=text)
+    command = [sys.executable, "-m", "microapp_operator", "logs", "speaker", "-n", talkers.apps.tenant, "-o", "json"]
+    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "PYTHONPATH": str(ROOT / "operator" / "src")}
+
+    def shown() -> bool:
+        said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
+        records = [json.loads(line) for line in said.splitlines()]
+        return any(r.get("message") == "hello there" and r.get("trace_id") == SEED["trace_id"] for r in records)
+
+    eventually(shown)
+
+
+GATEWAY_SET = "microapp-operator-log-gateway"
+
+
+def _restart_gateway(kubectl: Kubectl) -> None:
+    pod = (f"pod/{GATEWAY_SET}-0", "-n", "microapp-system")
+    before = kubectl("get", *pod, "-o", "jsonpath={.metadata.uid}")
+    kubectl("delete", *pod)
+    eventually(lambda: _ready(kubectl, pod, before), timeout=90)
+
+
+def _ready(kubectl: Kubectl, pod: tuple[str, ...], before: str) -> bool:
+    found = kubectl("get", *pod, "--ignore-not-found", "-o", "json")
+    state = json.loads(found) if found else {"metadata": {"uid": before}, "status": {}}
+    conditions = {c["type"]: c["status"] for c in state["status"].get("conditions", ())}
+    return state["metadata"]["uid"] != before and conditions.get("Ready") == "True"

@@ -1,0 +1,92 @@
+"""What the log gateway shows, and what launchers and forwarders tell it."""
+
+from typing import Final
+
+from hack.dashboard.panel import Panel, rate
+
+_OF_APP: Final = "tenant_id, app_id"
+_OF_GATEWAY: Final = '{job="microapp-log-gateway"}'
+_QUEUED: Final = '{job="microapp-log-gateway", data_type="logs"}'
+
+PANELS: Final[tuple[Panel, ...]] = (
+    Panel(
+        "MicroApps' logs",
+        "short",
+        (("max by (status) (microapp_operator_apps_log_forwarding)", "LogForwarding {{status}}"),),
+        "By the status of their LogForwarding condition.",
+    ),
+    Panel(
+        "Records taken",
+        "ops",
+        ((rate("microapp_log_records_total", "tenant_id"), "{{tenant_id}}"),),
+        "By the log gateway, by tenant; again those that came again.",
+    ),
+    Panel(
+        "Records delivered to sinks",
+        "ops",
+        (
+            (rate("otelcol_exporter_sent_log_records_total", "exporter", _OF_GATEWAY), "{{exporter}}"),
+            (
+                rate("otelcol_exporter_send_failed_log_records_total", "exporter", _OF_GATEWAY),
+                "refused by {{exporter}}",
+            ),
+        ),
+        "Refused is lost. Datadog's exporter says delivered once it has them in memory.",
+    ),
+    Panel(
+        "Waiting for sinks",
+        "percentunit",
+        (
+            (
+                f"max by (exporter) (otelcol_exporter_queue_size{_QUEUED} / otelcol_exporter_queue_capacity{_QUEUED})",
+                "{{exporter}}",
+            ),
+        ),
+        "Of the room on the log gateway's disk.",
+    ),
+    Panel(
+        "Records not taken",
+        "ops",
+        (
+            (
+                rate("otelcol_exporter_enqueue_failed_log_records_total", "exporter", _OF_GATEWAY),
+                "{{exporter}} is full",
+            ),
+            (rate("otelcol_receiver_refused_log_records_total", "receiver", _OF_GATEWAY), "{{receiver}}"),
+        ),
+        "By the log gateway, for now: their senders keep them and try again.",
+    ),
+    Panel(
+        "Records waiting in pods",
+        "short",
+        (
+            (f"topk(10, sum by ({_OF_APP}) (microapp_log_backlog))", "{{tenant_id}}/{{app_id}}"),
+            ("sum(rate(microapp_log_delivered_total[$__rate_interval]))", "delivered a second"),
+            ("sum(rate(microapp_log_dropped_total[$__rate_interval]))", "dropped a second"),
+        ),
+        "The ten apps with the most, and what all pods say of themselves.",
+    ),
+    Panel(
+        "Pods that wait longest",
+        "s",
+        (
+            (
+                f"topk(10, time() - min by ({_OF_APP}) (microapp_log_backlog_since_time_seconds))",
+                "{{tenant_id}}/{{app_id}}, waiting",
+            ),
+            ("time() - max(microapp_log_last_delivered_time_seconds)", "since anybody delivered"),
+        ),
+        "To deliver to the log gateway.",
+    ),
+    Panel(
+        "Records changed",
+        "ops",
+        (
+            ("sum(rate(microapp_log_redacted_total[$__rate_interval]))", "redacted"),
+            ("sum(rate(microapp_log_identity_corrected_total[$__rate_interval]))", "said to be another's"),
+            ("sum(rate(microapp_log_trace_invalid_total[$__rate_interval]))", "without a valid trace"),
+            ("sum(rate(microapp_log_truncated_total[$__rate_interval]))", "cut off"),
+        ),
+        "By the log gateway.",
+    ),
+)

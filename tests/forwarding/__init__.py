@@ -1,0 +1,1 @@
+"""The operator told of a log gateway, on a real API server."""

@@ -1,0 +1,90 @@
+"""Whatever app is declared: what forwards its records adds to its pod, and takes nothing from it."""
+
+from typing import Any
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from tests.golden.hostile import RAW, RUNNER, TIER
+from tests.unit.test_forwarding import GATEWAY
+
+from microapp_operator.decide.forwarding import resolve_forwarding
+from microapp_operator.desired.context import LoggingContext, RenderContext, RuntimeChoice, WorkloadKind
+from microapp_operator.desired.forwarding.pods import CONTAINER, SPOOL
+from microapp_operator.desired.launching import PROGRAM
+from microapp_operator.desired.plan import build_plan
+from microapp_operator.desired.sizes import parse_size
+from microapp_operator.model import Manifest, MicroApp, RiskTier, parse
+from microapp_operator.model.microapp import LogSource
+from microapp_operator.model.quantity import parse_quantity
+
+laws = settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+CHOICE = st.builds(RuntimeChoice, kind=st.just(WorkloadKind.DEPLOYMENT), wasm_runner=st.sampled_from(["", RUNNER]))
+
+
+def _pods(raw: Manifest, tier: RiskTier, runtime: RuntimeChoice, source: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Pod specs without forwarding, and with it."""
+    raw = {**raw, "spec": {**raw["spec"], "logging": {"source": source}}}
+    app = parse(MicroApp, raw)
+    found = resolve_forwarding(app, runtime, GATEWAY)
+    assume(isinstance(found, LoggingContext))
+    assert isinstance(found, LoggingContext)
+    plans = [build_plan(app, tier, RenderContext(runtime=runtime, logging=each)) for each in (None, found)]
+    before, after = (
+        next(m for m in plan.workload if m["kind"] == "Deployment")["spec"]["template"]["spec"] for plan in plans
+    )
+    return before, after
+
+
+@laws
+@given(RAW, TIER, CHOICE, st.sampled_from(LogSource))
+def test_the_app_itself_runs_as_before(
+    raw: Manifest, tier: RiskTier, runtime: RuntimeChoice, source: LogSource
+) -> None:
+    before, after = _pods(raw, tier, runtime, source)
+    (was,), (now,) = before["containers"], after["containers"]
+    assert {k: now[k] for k in ("image", "resources", "securityContext")} == {
+        k: was[k] for k in ("image", "resources", "securityContext")
+    }
+    assert [e for e in now.get("env", ()) if e in was.get("env", ())] == was.get("env", [])
+    assert all(mount in now["volumeMounts"] for mount in was["volumeMounts"])
+    assert all(volume in after["volumes"] for volume in before["volumes"])
+    if source is LogSource.OTLP:
+        assert now.get("command") == was.get("command")
+    else:
+        assert now["command"][:2] == [PROGRAM, "run"]
+        assert now["command"][now["command"].index("--") + 1 :] == was["command"]
+
+
+@laws
+@given(RAW, TIER, CHOICE, st.sampled_from(LogSource))
+def test_what_is_added_is_confined_and_fits_beside_the_app(
+    raw: Manifest, tier: RiskTier, runtime: RuntimeChoice, source: LogSource
+) -> None:
+    before, after = _pods(raw, tier, runtime, source)
+    added = [c for c in after.get("initContainers", ()) if c not in before.get("initContainers", ())]
+    (sidecar,) = [c for c in added if c.get("restartPolicy") == "Always"]
+    reserve = tier.spec.sidecar_reserve
+    assert sidecar["name"] == CONTAINER
+    for container in added:
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["runAsUser"] > 0
+        size = parse_size(reserve.cpu, reserve.memory).render()
+        assert container["resources"] == {"requests": size, "limits": size}
+    names = [v["name"] for v in after["volumes"]]
+    assert len(set(names)) == len(names)
+    before_paths = {m["mountPath"] for m in before["containers"][0]["volumeMounts"]}
+    mounted = [m for m in after["containers"][0]["volumeMounts"] if m not in before["containers"][0]["volumeMounts"]]
+    assert not before_paths & {m["mountPath"] for m in mounted}
+    assert all("sizeLimit" in v["emptyDir"] for v in after["volumes"] if "emptyDir" in v)
+
+
+@laws
+@given(RAW, TIER)
+def test_records_that_wait_take_less_than_half_of_their_volume(raw: Manifest, tier: RiskTier) -> None:
+    """A volume that is full costs the pod (core/v1 emptyDir)."""
+    _, after = _pods(raw, tier, RuntimeChoice(WorkloadKind.DEPLOYMENT), "stdout")
+    (container,) = after["containers"]
+    room = int(container["command"][container["command"].index("--room") + 1])
+    (name,) = [m["name"] for m in container["volumeMounts"] if m["mountPath"] == SPOOL]
+    (volume,) = [v for v in after["volumes"] if v["name"] == name]
+    assert 2 * room < parse_quantity(volume["emptyDir"]["sizeLimit"])

@@ -1,0 +1,30 @@
+"""What Prometheus finds at the log gateway, for alerts and dashboard: names and labels that the Collector makes."""
+
+from typing import Final
+
+_SENT: Final = {"exporter"}
+_QUEUE: Final = {"exporter", "data_type"}
+_APP: Final = {"app_id", "tenant_id"}
+_POD: Final = _APP | {"k8s_pod_name", "k8s_pod_uid"}
+TELEMETRY: Final = {
+    "otelcol_exporter_queue_size": _QUEUE,
+    "otelcol_exporter_queue_capacity": _QUEUE,
+    "otelcol_exporter_sent_log_records_total": _SENT,
+    "otelcol_exporter_send_failed_log_records_total": _SENT,
+    "otelcol_exporter_enqueue_failed_log_records_total": _SENT,
+    "otelcol_receiver_refused_log_records_total": {"receiver"},
+}
+"""Its own, at port 8888: each series to labels it has; there are others."""
+FORWARDING: Final = {
+    "microapp_log_delivered_total": _POD,
+    "microapp_log_dropped_total": _POD,
+    "microapp_log_backlog": _POD,
+    "microapp_log_last_delivered_time_seconds": _POD,
+    "microapp_log_backlog_since_time_seconds": _POD,
+    "microapp_log_records_total": _APP,
+    "microapp_log_identity_corrected_total": _APP,
+    "microapp_log_redacted_total": _APP,
+    "microapp_log_trace_invalid_total": _APP,
+    "microapp_log_truncated_total": _APP,
+}
+"""Of the apps' records, at port 8889."""
