@@ -13,21 +13,12 @@ from hack.lab.components import LAUNCHER
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.apppods import SEED
 from tests.support.eventually import eventually
 from tests.support.otlp import Receiver, plain
 from tests.support.sidecar import READ_AT, Sidecar
 
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-SEED = {
-    "timestamp": "2026-01-18T14:32:05Z",
-    "app_id": "expense-helper-v2",
-    "tenant_id": "finance",
-    "user_id": "alice@example.com",
-    "action": "expense_submit",
-    "resource": "db.expenses",
-    "outcome": "success",
-    "trace_id": TRACE,
-}
+TRACE = SEED["trace_id"]
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +86,7 @@ def test_common_loggers_come_out_in_one_form(
         '["a", "list"]',
         '{"a":' * 5000 + "1" + "}" * 5000,
         '{"a":' * 20_000,
+        '{"timestamp":' * 5000 + "1" + "}" * 5000,
         "x" * 65_536,
         "\N{REPLACEMENT CHARACTER}\0\x1b[31m",
     ],

@@ -5,7 +5,7 @@ import json
 import os
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from hack.kubectl import Kubectl
 
@@ -13,7 +13,18 @@ from tests.support.eventually import eventually
 from tests.support.gateway import Gateway
 from tests.support.otlp import Receiver, value
 
-_NUMBERS = itertools.count(1)
+SEED: Final = {
+    "timestamp": "2026-01-18T14:32:05Z",
+    "app_id": "expense-helper-v2",
+    "tenant_id": "finance",
+    "user_id": "alice@example.com",
+    "action": "expense_submit",
+    "resource": "db.expenses",
+    "outcome": "success",
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+}
+"""A record as auditors want it."""
+_NUMBERS: Final = itertools.count(1)
 
 
 def fresh_address() -> str:
@@ -125,9 +136,13 @@ class Line:
 
     def deliver(self, *records: dict[str, Any], **resource: str) -> list[dict[str, Any]]:
         """What becomes of the records, in their order; the gateway may have to hear of the pod first."""
-        self.siem.records.clear()
-        eventually(lambda: self.gateway.post(self.pod.address, request(self.pod, *records, **resource)), 200)
-        eventually(lambda: len(self.siem.records), len(records))
+        return self.delivered(request(self.pod, *records, **resource), len(records))
+
+    def delivered(self, sent: dict[str, Any] | bytes, count: int) -> list[dict[str, Any]]:
+        """What becomes of the records of one request, of which there are ``count``."""
+        self.siem.clear()
+        eventually(lambda: self.gateway.post(self.pod.address, sent), 200)
+        eventually(lambda: len(self.siem.records), count)
         return list(self.siem.records)
 
     def bodies(self, *bodies: Any) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from tests.support.eventually import eventually
 
 NAMESPACE = "default"
 """Where the platform's pods are in these tests."""
+DATADOG_KEY = "0" * 32
 READABLE = {"exporters": {"otlp_http": {"encoding": "json", "compression": "none"}}}
 """For a sink that is a Receiver."""
 
@@ -40,7 +41,7 @@ class Gateway:
             files[-1].write_text(json.dumps(content))
         self._command = [str(binary(GATEWAY)), *(f"--config={file}" for file in files)]
         told = {"KUBECONFIG": str(cluster.kubeconfig), "POD_NAMESPACE": NAMESPACE, "REDACTION_KEY": key}
-        self._environment = {**os.environ, **told, "DATADOG_API_KEY": "0" * 32}
+        self._environment = {**os.environ, **told, "DATADOG_API_KEY": DATADOG_KEY}
 
     @contextmanager
     def running(self) -> Iterator["subprocess.Popen[bytes]"]:

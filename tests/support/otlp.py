@@ -13,11 +13,15 @@ Answer = tuple[int, bytes]
 
 @dataclass
 class Receiver:
-    """An OTLP/HTTP receiver. port: 0 for a free one. answer: what it says to a request; may take its time."""
+    """An OTLP/HTTP receiver. port: 0 for a free one. answer: what it says to a request; may take its time.
+
+    resources: ResourceLogs as they came.
+    """
 
     port: int = 0
     answer: Callable[[], Answer] = lambda: (200, b"{}")
     records: list[dict[str, Any]] = field(default_factory=list)
+    resources: list[dict[str, Any]] = field(default_factory=list)
     dropped: int = 0
 
     def __enter__(self) -> "Receiver":
@@ -30,6 +34,7 @@ class Receiver:
                 assert self.headers["Content-Type"] == "application/json"
                 sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["resourceLogs"]
                 status, body = this.answer()
+                this.resources += sent if status == 200 else ()
                 for logs in sent if status == 200 else ():
                     this.records += (record for scope in logs["scopeLogs"] for record in scope["logRecords"])
                     this.dropped = int(plain(logs["resource"].get("attributes", [])).get("microapp.log.dropped", 0))
@@ -49,6 +54,11 @@ class Receiver:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def clear(self) -> None:
+        """Forget what came."""
+        self.records.clear()
+        self.resources.clear()
 
     def lines(self) -> list[str]:
         """What the records say, as they were written."""

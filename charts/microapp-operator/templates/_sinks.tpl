@@ -26,9 +26,7 @@ exporters:
     # Else it would ask around for a name of this machine, and tell Datadog about it.
     hostname: microapp-log-gateway
     host_metadata: {enabled: false}
-    {{- with .endpoint }}
-    logs: {endpoint: {{ . | replace "$" "$$" | quote }}}
-    {{- end }}
+    logs: {batch_wait: 1{{ with .endpoint }}, endpoint: {{ . | replace "$" "$$" | quote }}{{ end }}}
     {{- $queue | nindent 4 }}
     {{- include "microapp-operator.sinkRetry" . | nindent 4 }}
   {{- end }}

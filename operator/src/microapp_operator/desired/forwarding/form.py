@@ -47,9 +47,13 @@ _IN: Final = 'log.cache["in"]'
 _OUT: Final = 'log.cache["out"]'
 
 
-def build_form() -> list[str]:
-    """The statements, in the order they have to be in; context ``log``, error mode ``silent``."""
-    return [*_read(), *_fields(), *_wrapped(), *_time(), *_severity(), *_trace(), *_written()]
+def build_form(*, left_out: str = "") -> list[str]:
+    """The statements, in the order they have to be in; context ``log``, error mode ``silent``.
+
+    left_out: attribute that tells of an object of which nothing is understood, which then isn't wrapped: its JSON takes
+    memory by the square of its depth (goccy/go-json), of whoever makes it.
+    """
+    return [*_read(), *_fields(), *_wrapped(left_out), *_time(), *_severity(), *_trace(), *_written()]
 
 
 def _places(names: tuple[str, ...]) -> Iterator[str]:
@@ -58,6 +62,11 @@ def _places(names: tuple[str, ...]) -> Iterator[str]:
         yield f'{_IN}["{name}"]'
         if "." in name:
             yield _IN + "".join(f'["{key}"]' for key in name.split("."))
+
+
+def _matches(place: str, pattern: str) -> str:
+    """``IsMatch`` alone would make JSON of an object first."""
+    return f'IsString({place}) and IsMatch({place}, "{pattern}")'
 
 
 def _read() -> Iterator[str]:
@@ -75,9 +84,13 @@ def _fields() -> Iterator[str]:
             yield f"set({target}, {place}) where {target} == nil and IsString({place})"
 
 
-def _wrapped() -> Iterator[str]:
+def _wrapped(left_out: str) -> Iterator[str]:
     """What says nothing that has a field of its own is kept as it came."""
-    yield f'set({_OUT}["message"], String(log.body)) where Len({_OUT}) == 0 and log.body != nil'
+    nothing, nested = f"Len({_OUT}) == 0 and log.body != nil", "(IsMap(log.body) or IsList(log.body))"
+    if left_out:
+        yield f'set(log.attributes["{left_out}"], true) where {nothing} and {nested}'
+        nothing += f" and not {nested}"
+    yield f'set({_OUT}["message"], String(log.body)) where {nothing}'
 
 
 def _time() -> Iterator[str]:
@@ -90,7 +103,7 @@ def _time() -> Iterator[str]:
         for zone, directive in (("Z", "Z"), ("[+-][0-9]{2}:[0-9]{2}", "%j"), ("[+-][0-9]{4}", "%z")):
             shape = f"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:]{{8}}([.][0-9]{{1,9}})?{zone}$"
             parsed = f'Time({place}, "%Y-%m-%dT%H:%M:%S{directive}")'
-            yield f'set(log.time, {parsed}) where {unset} and IsMatch({place}, "{shape}")'
+            yield f"set(log.time, {parsed}) where {unset} and {_matches(place, shape)}"
         for value, (least, most) in ((place, MILLISECONDS), (f"{place} * 1000.0", SECONDS)):
             within = f"{unset} and IsDouble({place}) and {place} > {least:f} and {place} < {most:f}"
             yield f"set(log.time_unix_nano, Int({value}) * 1000000) where {within}"
@@ -100,7 +113,7 @@ def _time() -> Iterator[str]:
 def _severity() -> Iterator[str]:
     for place in _places(LEVELS):
         for number, pino, words in SEVERITIES:
-            said = f'IsMatch({place}, "(?i)^({words})$") or {place} == {pino}.0'
+            said = f"({_matches(place, f'(?i)^({words})$')}) or {place} == {pino}.0"
             yield f"set(log.severity_number, {number}) where log.severity_number == 0 and ({said})"
     for number, _, words in SEVERITIES:
         yield f'set(log.severity_text, "{words.partition("|")[0]}") where log.severity_number == {number}'
@@ -117,7 +130,7 @@ def _trace() -> Iterator[str]:
     yield f'set(log.span_id.string, {found}["span"]) where {sound}'
     yield f'set(log.attributes["{TRACE_INVALID}"], true) where {parent} != nil and not ({sound})'
     for place in _places(TRACES):
-        valid = f'IsMatch({place}, "{TRACE_ID}") and {place} != "{NO_TRACE}"'
+        valid = f'{_matches(place, TRACE_ID)} and {place} != "{NO_TRACE}"'
         yield f'set(log.trace_id.string, {place}) where log.trace_id.string == "{NO_TRACE}" and {valid}'
         yield f'set(log.attributes["{TRACE_INVALID}"], true) where {place} != nil and not ({valid})'
 

@@ -41,8 +41,8 @@ FORWARDING_PORT: Final = 8889
 HEALTH_PORT: Final = 13133
 QUEUE_DIRECTORY: Final = "/var/lib/microapp-log-gateway"
 """Where the queues are: on a volume with twice the room of all of them, because the start copies what is left."""
-_REQUEST_MAX: Final = 8 * 2**20
-"""Bytes of one request, decompressed: twice what a sidecar takes."""
+_REQUEST_MAX: Final = 4 * 2**20
+"""Bytes of one request, decompressed. A launcher sends half a megabyte at once."""
 _MEMORY: Final = {"check_interval": "1s", "limit_percentage": 75, "spike_limit_percentage": 20}
 """Of the container's limit; beyond it requests are refused, and come again."""
 _COUNTS: Final = {

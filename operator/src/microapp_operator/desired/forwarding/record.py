@@ -20,11 +20,16 @@ def build_formed() -> list[dict[str, Any]]:
     """Groups of statements after which a record has known attributes and a body of known fields, all of them texts."""
     mark = f'log.attributes["{FORM}"]'
     unformed = f'not IsMap(log.body) or ({mark} != "json" and {mark} != "text")'
+    texts = [f'log.body["{name}"]' for name in (*SAID, "user_id")]
     # Evaluated one after the other on each record; only the first is long, and what a sidecar formed is spared it.
     return [
         group("log", [*_attributes(), "set(log.observed_time, Now()) where log.observed_time_unix_nano == 0"]),
-        {**group("log", build_form(), mode="silent"), "conditions": [unformed]},
-        group("log", [*_texts(), *_derived()]),
+        {**group("log", build_form(left_out=TRUNCATED), mode="silent"), "conditions": [unformed]},
+        {
+            **group("log", [statement for place in texts for statement in _made_text(place)]),
+            "conditions": [f"{place} != nil and not IsString({place})" for place in texts],
+        },
+        group("log", [*_limited(), *(_valid(place) for place in texts), *_derived()]),
     ]
 
 
@@ -32,20 +37,35 @@ def _attributes() -> Iterator[str]:
     """Those that are known, if they can be what they say."""
     at = "log.attributes"
     yield f"keep_keys({at}, {listed(SENT)})"
-    yield f'set({at}["{UID}"], UUIDv7()) where not IsMatch({at}["{UID}"], "^[0-9A-Za-z-]{{1,80}}$$")'
-    yield f'delete_key({at}, "{STREAM}") where not IsMatch({at}["{STREAM}"], "^std(out|err)$$")'
+    yield f'set({at}["{UID}"], UUIDv7()) where not ({_matches(UID, "^[0-9A-Za-z-]{1,80}$$")})'
+    yield f'delete_key({at}, "{STREAM}") where not ({_matches(STREAM, "^std(out|err)$$")})'
     yield f'delete_key({at}, "{PART}") where not IsInt({at}["{PART}"])'
     yield f'delete_key({at}, "{TRACE_INVALID}") where not IsBool({at}["{TRACE_INVALID}"])'
     yield 'set(log.event_name, "")'
     yield 'set(log.severity_text, "") where not IsMatch(log.severity_text, "^(trace|debug|info|warn|error|fatal)$$")'
 
 
-def _texts() -> Iterator[str]:
-    """The form's own fields, as texts, no longer than anyone takes."""
+def _matches(name: str, pattern: str) -> str:
+    place = f'log.attributes["{name}"]'
+    return f'IsString({place}) and IsMatch({place}, "{pattern}")'
+
+
+def _made_text(place: str) -> Iterator[str]:
+    """What is nested is left out: making JSON of it takes memory by the square of its depth."""
+    nested = f"IsMap({place}) or IsList({place})"
+    yield f'set(log.attributes["{TRUNCATED}"], true) where {nested}'
+    yield f'set({place}, "") where {nested}'
+    yield f"set({place}, String({place})) where {place} != nil and not IsString({place})"
+
+
+def _valid(place: str) -> str:
+    """What is no UTF-8 becomes U+FFFD: a SIEM would refuse it, and with it all that is sent along."""
+    return f'set({place}, Decode({place}, "utf-8")) where {place} != nil'
+
+
+def _limited() -> Iterator[str]:
+    """The form's own fields, no longer than anyone takes."""
     yield f"keep_keys(log.body, {listed((*KNOWN, *SAID))})"
-    for name in (*SAID, "user_id"):
-        place = f'log.body["{name}"]'
-        yield f"set({place}, String({place})) where {place} != nil and not IsString({place})"
     long = " or ".join(f"({_longer(name, _TEXT_MAX)})" for name in SAID)
     yield f'set(log.attributes["{TRUNCATED}"], true) where {long}'
     yield f"truncate_all(log.body, {_TEXT_MAX})"

@@ -43,13 +43,15 @@ def build_sinks(*sinks: Sink, queue_bytes: int) -> dict[str, Any]:
 
 def build_shapes() -> dict[str, Any]:
     """The processors that sinks need: of the first configuration, so that the second is short."""
-    known = 'log.attributes["elasticsearch.document_id"]'
+    message, known = 'log.attributes["message"]', 'log.attributes["elasticsearch.document_id"]'
     statements = {
         "datadog": [
             'merge_maps(log.attributes, log.body, "upsert")',
             'set(log.attributes["event_time"], log.body["timestamp"])',
             'delete_key(log.attributes, "timestamp")',
+            f'set({message}, ToKeyValueString(log.body, "=", " ", true)) where {message} == nil',
             "set(log.time_unix_nano, 0)",
+            "set(log.observed_time_unix_nano, 0)",
             'set(log.attributes["datadog.log.source"], "microapp")',
             f'set(log.attributes["service.name"], resource.attributes["{WHO[0]}"])',
             *_tagged(),
@@ -76,14 +78,14 @@ def build_datadog(site: str, key: str = "${env:DATADOG_API_KEY}", *, endpoint: s
     The time of a record goes into a field of its own: what says it is older than 18 hours is thrown away behind a 202,
     and nobody knows how long a record waits. Its exporter has a queue in memory behind ours, and says nothing of it.
     """
-    logs = {"logs": {"endpoint": endpoint}} if endpoint else {}
+    logs = {"batch_wait": 1, **({"endpoint": endpoint} if endpoint else {})}
     return Sink(
         "datadog",
         {
             "api": {"site": site, "key": key, "fail_on_invalid_key": False},
             "hostname": "microapp-log-gateway",
             "host_metadata": {"enabled": False},
-            **logs,
+            "logs": logs,
             "retry_on_failure": _FOREVER,
         },
         shaped=True,
