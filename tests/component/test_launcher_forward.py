@@ -46,7 +46,7 @@ def test_records_come_in_the_order_they_were_written(receiver: Receiver, spool: 
 
 @pytest.mark.parametrize(
     "number",
-    [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH],
+    [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH, signal.SIGRTMIN + 3],
 )
 def test_the_app_gets_the_signals(receiver: Receiver, spool: Path, number: int) -> None:
     code = f"""
