@@ -24,21 +24,25 @@ type follower struct {
 	path   string
 	place  string // a file that keeps how far it was read, for the next run
 	to     recorder
+	ended  chan struct{}
 	file   *os.File
 	offset int64
 	freed  int64
 }
 
 func newFollower(path string, spool *spool, number *atomic.Uint64) *follower {
-	return &follower{path: path, place: filepath.Join(spool.folder, "offset"), to: recorder{spool: spool, stream: followed, number: number}}
+	to := recorder{spool: spool, stream: followed, number: number}
+	return &follower{path: path, place: filepath.Join(spool.folder, "offset"), to: to, ended: make(chan struct{})}
 }
 
-// run reads until ended is closed, and then what there is left.
-func (f *follower) run(ended <-chan struct{}) {
+func (f *follower) end() { close(f.ended) }
+
+// run reads until the app has ended, and then what there is left.
+func (f *follower) run() {
 	defer f.to.end()
 	for over := false; !over; {
 		select {
-		case <-ended:
+		case <-f.ended:
 			over = true
 		case <-time.After(lookEvery):
 		}

@@ -118,11 +118,13 @@ func (s *spool) add(notes []byte, records int64) {
 	}
 }
 
-// batch is notes of some records of one run. settle: to be called with how they fared.
+// batch is notes of some records of one run. last: nothing waits behind them. settle: to be called with how they fared.
 type batch struct {
-	notes  []byte
-	run    string
-	settle func(delivered bool, rejected int64)
+	notes   []byte
+	records int64
+	run     string
+	last    bool
+	settle  func(delivered bool, rejected int64)
 }
 
 // next returns the oldest records, of at most limit bytes; nil when there are none.
@@ -146,14 +148,16 @@ func (s *spool) next(limit int64) (*batch, error) {
 		return nil, err
 	}
 	notes = notes[:bytes.LastIndexByte(notes, '\n')+1]
+	records := int64(bytes.Count(notes, []byte("\n")))
+	last := len(s.files) == 1 && oldest.taken+int64(len(notes)) == oldest.size
 	oldest.busy = true
-	return &batch{notes, oldest.run, func(delivered bool, rejected int64) {
+	return &batch{notes, records, oldest.run, last, func(delivered bool, rejected int64) {
 		s.mutex.Lock()
 		defer s.mutex.Unlock()
 		oldest.busy = false
 		if delivered {
 			oldest.taken += int64(len(notes))
-			oldest.delivered += int64(bytes.Count(notes, []byte("\n")))
+			oldest.delivered += records
 			s.lose(rejected)
 		}
 	}}, nil
