@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from microapp_operator.desired.forwarding.record import TEXT_MAX
 from microapp_operator.desired.forwarding.redaction import KNOWN, SAID
 from tests.support.apppods import Line, record, request
 from tests.support.otlp import plain, value
@@ -57,11 +58,21 @@ def test_nested_json_is_wrapped_as_it_is(finance: Line, key: str, depth: int) ->
 
 
 def test_long_texts_are_cut_off_between_characters(finance: Line) -> None:
-    long, short = finance.deliver(record("é" * 200_000), record("é" * 100_000))
-    assert value(long["body"])["message"] == "é" * 131_072
+    long, short = finance.deliver(record("é" * 100_000), record("é" * 60_000))
+    assert value(long["body"])["message"] == "é" * 65_536
     assert plain(long["attributes"])[_TRUNCATED] is True
-    assert value(short["body"])["message"] == "é" * 100_000
+    assert value(short["body"])["message"] == "é" * 60_000
     assert _TRUNCATED not in plain(short["attributes"])
+
+
+@pytest.mark.parametrize("text", ["x", "a:: "])
+def test_a_record_as_large_as_can_be_takes_no_other_with_it(finance: Line, text: str) -> None:
+    """What is more than a sink sends at once would be thrown away together with the rest."""
+    large = record({name: text * (600_000 // len(text)) for name in SAID}, **FORMED)
+    found = finance.deliver(record("before"), large, record("after"))
+    assert [value(each["body"])["message"] for each in found[::2]] == ["before", "after"]
+    assert all(len(value(found[1]["body"])[name].encode()) == TEXT_MAX for name in SAID)
+    assert plain(found[1]["attributes"])[_TRUNCATED] is True
 
 
 def test_whose_name_is_long_is_cut_off(finance: Line) -> None:

@@ -26,23 +26,23 @@ _READ_AT = 1_768_748_400 * 10**9
 class Sidecar:
     """A Collector that does what the sidecar does. port: where it takes records."""
 
-    def __init__(self, folder: Path, gateway: Receiver, **processors: dict[str, Any]) -> None:
-        """processors: more of them, after the sidecar's own."""
+    def __init__(self, folder: Path, gateway: Receiver | str, uid: str = POD_UID) -> None:
+        """gateway: what stands for it, or the URL of the real one. uid: of the pod it is in."""
         ensure_built(FORWARDER)
+        self._uid = uid
         self.port, health = free_ports(2)
-        config = build_sidecar_config(f"http://127.0.0.1:{gateway.port}", port=self.port)
+        url = gateway if isinstance(gateway, str) else f"http://127.0.0.1:{gateway.port}"
+        config = build_sidecar_config(url, port=self.port)
         config["extensions"]["health_check"]["endpoint"] = f"127.0.0.1:{health}"
         config["exporters"]["otlp_http"] |= {"encoding": "json", "compression": "none"}  # what the test can read
-        config["processors"] |= processors
-        config["service"]["pipelines"]["logs"]["processors"] += processors
-        self._config = folder / "config.json"
+        self._config = folder / "sidecar.json"
         self._config.write_text(json.dumps(config))
 
     @contextmanager
     def running(self) -> Iterator["subprocess.Popen[bytes]"]:
         """The process, once it takes records."""
         command = [str(binary(FORWARDER)), f"--config={self._config}"]
-        with subprocess.Popen(command, env={**os.environ, "POD_UID": POD_UID}) as process:
+        with subprocess.Popen(command, env={**os.environ, "POD_UID": self._uid}) as process:
             try:
                 eventually(self._answers, timeout=60)
                 yield process

@@ -77,7 +77,7 @@ sending_queue:
   queue_size: {{ . }}
   num_consumers: 4
   block_on_overflow: false
-  batch: {sizer: bytes, flush_timeout: 200ms, min_size: 65536, max_size: 1048576}
+  batch: {sizer: bytes, flush_timeout: 200ms, min_size: 65536, max_size: 2097152}
 {{- end }}
 
 {{- define "microapp-operator.sinkRetry" -}}

@@ -11,12 +11,14 @@ from microapp_operator.desired.forwarding.ottl import group, listed
 
 DELIVERED: Final = "microapp.log.delivered"
 LOST: Final = "microapp.log.dropped"
+REFUSED: Final = "microapp.log.refused"
 BACKLOG: Final = "microapp.log.backlog"
 LAST_DELIVERED: Final = "microapp.log.last_delivered_time"
 BACKLOG_SINCE: Final = "microapp.log.backlog_since_time"
 _SUMS: Final = {
     DELIVERED: ("{record}", "Records that the gateway has taken."),
     LOST: ("{record}", "Records for which there was no room."),
+    REFUSED: ("{record}", "Records that an app that speaks OTLP was given back."),
 }
 _GAUGES: Final = {
     BACKLOG: ("{record}", "Records that wait."),

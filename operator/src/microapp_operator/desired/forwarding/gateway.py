@@ -24,7 +24,7 @@ from microapp_operator.desired.forwarding.identity import (
     build_refusal,
 )
 from microapp_operator.desired.forwarding.ottl import group
-from microapp_operator.desired.forwarding.record import build_formed
+from microapp_operator.desired.forwarding.record import build_formed, build_limited
 from microapp_operator.desired.forwarding.redaction import (
     CORRECTED,
     REDACTED,
@@ -103,6 +103,7 @@ def _processors() -> dict[str, Any]:
             "log_statements",
         ),
         "transform/record": {"error_mode": "propagate", "log_statements": _record()},
+        "transform/limited": {"error_mode": "propagate", "log_statements": [build_limited()]},
         "redaction": build_redaction("${env:REDACTION_KEY}", (*POD, *WHO, *CLASS, DROPPED)),
         "filter/forwarding": build_forwarding_filter(),
         "transform/forwarding": build_forwarded(),
@@ -142,7 +143,7 @@ def _telemetry() -> dict[str, Any]:
 
 
 def _pipelines() -> dict[str, Any]:
-    made = ["transform/record", "redaction"]
+    made = ["transform/record", "redaction", "transform/limited"]
     return {
         "logs/apps": {
             "receivers": ["otlp/apps"],

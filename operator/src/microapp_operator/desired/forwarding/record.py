@@ -10,8 +10,9 @@ from microapp_operator.desired.forwarding.form import FORM, TRACE_INVALID, build
 from microapp_operator.desired.forwarding.ottl import group, listed
 from microapp_operator.desired.forwarding.redaction import KNOWN, PART, SAID, SENT, STREAM, TRUNCATED, UID
 
-_TEXT_MAX: Final = 256 * 2**10
-"""Bytes of one field: Datadog cuts records off at 1 MB, Splunk takes requests of 2 MiB."""
+TEXT_MAX: Final = 128 * 2**10
+"""Bytes of one field. All of them have to be less than what a sink sends at once: the Collector throws away what is
+more, with what would have been sent along (exporterhelper, logs_batch.go). A launcher's lines have 64 KiB."""
 _USER_MAX: Final = 256
 _NO_TRACE: Final = "0" * 32
 
@@ -20,7 +21,7 @@ def build_formed() -> list[dict[str, Any]]:
     """Groups of statements after which a record has known attributes and a body of known fields, all of them texts."""
     mark = f'log.attributes["{FORM}"]'
     unformed = f'not IsMap(log.body) or ({mark} != "json" and {mark} != "text")'
-    texts = [f'log.body["{name}"]' for name in (*SAID, "user_id")]
+    texts, known = [f'log.body["{name}"]' for name in (*SAID, "user_id")], listed((*KNOWN, *SAID))
     # Evaluated one after the other on each record; only the first is long, and what a sidecar formed is spared it.
     return [
         group("log", [*_attributes(), "set(log.observed_time, Now()) where log.observed_time_unix_nano == 0"]),
@@ -29,8 +30,14 @@ def build_formed() -> list[dict[str, Any]]:
             **group("log", [statement for place in texts for statement in _made_text(place)]),
             "conditions": [f"{place} != nil and not IsString({place})" for place in texts],
         },
-        group("log", [*_limited(), *(_valid(place) for place in texts), *_derived()]),
+        group("log", [f"keep_keys(log.body, {known})", *map(_valid, texts), *_limited(), *_derived()]),
     ]
+
+
+def build_limited() -> dict[str, Any]:
+    """The same limit once more, for what has been redacted: three characters may have become 64."""
+    conditions = [_longer(name, TEXT_MAX) for name in SAID]
+    return {**group("log", _limited()), "conditions": conditions}
 
 
 def _attributes() -> Iterator[str]:
@@ -65,10 +72,9 @@ def _valid(place: str) -> str:
 
 def _limited() -> Iterator[str]:
     """The form's own fields, no longer than anyone takes."""
-    yield f"keep_keys(log.body, {listed((*KNOWN, *SAID))})"
-    long = " or ".join(f"({_longer(name, _TEXT_MAX)})" for name in SAID)
+    long = " or ".join(f"({_longer(name, TEXT_MAX)})" for name in SAID)
     yield f'set(log.attributes["{TRUNCATED}"], true) where {long}'
-    yield f"truncate_all(log.body, {_TEXT_MAX})"
+    yield f"truncate_all(log.body, {TEXT_MAX})"
     user = 'log.body["user_id"]'
     yield f"set({user}, Substring({user}, 0, {_USER_MAX}, true)) where {_longer('user_id', _USER_MAX)}"
 

@@ -17,8 +17,8 @@ from microapp_operator.desired.forwarding.redaction import UID
 FORWARD: Final = "forward"
 STORAGE: Final = "file_storage/queue"
 _FOREVER: Final = {"enabled": True, "initial_interval": "1s", "max_interval": "30s", "max_elapsed_time": 0}
-_BATCH: Final = {"sizer": "bytes", "flush_timeout": "200ms", "min_size": 2**16, "max_size": 2**20}
-"""Taken from the queue together, and deleted from it once delivered. A megabyte is what every SIEM takes."""
+_BATCH: Final = {"sizer": "bytes", "flush_timeout": "200ms", "min_size": 2**16, "max_size": 2**21}
+"""Taken from the queue together, and deleted from it once delivered. A record may have half of the most (record)."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ def build_shapes() -> dict[str, Any]:
             'merge_maps(log.attributes, log.body, "upsert")',
             'set(log.attributes["event_time"], log.body["timestamp"])',
             'delete_key(log.attributes, "timestamp")',
-            f'set({message}, ToKeyValueString(log.body, "=", " ", true)) where {message} == nil',
+            f'set({message}, log.body["action"]) where {message} == nil and log.body["action"] != nil',
+            'set(log.body, "")',
             "set(log.time_unix_nano, 0)",
             "set(log.observed_time_unix_nano, 0)",
             'set(log.attributes["datadog.log.source"], "microapp")',
