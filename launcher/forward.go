@@ -100,12 +100,11 @@ func (f *forwarder) send(ctx context.Context, batch *batch) (int64, error) {
 
 // request returns an ExportLogsServiceRequest (opentelemetry-proto, logs_service.proto) in JSON.
 func (f *forwarder) request(batch *batch) []byte {
-	_, dropped := f.spool.left()
 	body := make([]byte, 0, len(batch.notes)+int(batch.records+2)*overhead)
 	body = append(body, `{"resourceLogs":[{"resource":{"attributes":[`...)
 	body = append(body, `{"key":"microapp.log.dropped","value":{"intValue":"`...)
-	body = strconv.AppendInt(body, dropped, 10)
-	body = append(body, `"}}]},"scopeLogs":[{"scope":{"name":"microapps.dev/launcher"},"logRecords":[`...)
+	body = strconv.AppendInt(body, f.spool.count().dropped, 10)
+	body = append(body, `"}}]},"scopeLogs":[{"scope":{"name":"`+scope+`"},"logRecords":[`...)
 	for note := range bytes.Lines(batch.notes) {
 		body = append(appendRecord(body, batch.run, note[:len(note)-1]), ',')
 	}

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -56,7 +59,7 @@ func tee(program string, asked order) (int, error) {
 	reading.Wait()
 	finish()
 	spool.close()
-	if waiting, _ := spool.left(); waiting > 0 {
+	if waiting := spool.count().waiting; waiting > 0 {
 		fmt.Fprintf(os.Stderr, "launcher: %d records are not delivered; they wait in %s\n", waiting, asked.spool)
 	}
 	return status, nil
@@ -74,12 +77,17 @@ func newSources(follow string, files []*os.File, spool *spool) ([]source, error)
 // deliver begins to; the function it returns ends when all is delivered, or asked.drain over.
 func deliver(asked order, spool *spool) func() {
 	ended := make(chan struct{})
+	ctx, sent := context.WithCancel(context.Background())
 	forwarder := forwarder{url: asked.forward, spool: spool}
-	var sending sync.WaitGroup
+	reporter := reporter{url: strings.TrimSuffix(asked.forward, logs) + "/v1/metrics", spool: spool, begun: time.Now()}
+	var sending, reporting sync.WaitGroup
 	sending.Go(func() { forwarder.run(ended, asked.drain) })
+	reporting.Go(func() { reporter.run(ctx) })
 	return func() {
 		close(ended)
 		sending.Wait()
+		sent()
+		reporting.Wait()
 	}
 }
 

@@ -1,5 +1,6 @@
 """The launcher of an app that writes to a file: all of it arrives and takes no space, whatever it does to the file."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -98,3 +99,62 @@ def test_the_next_launcher_reads_on_where_a_killed_one_stopped(receiver: Receive
         "two",
     ]
     assert len(set(receiver.ids())) == 2
+
+
+def test_files_that_are_renamed_faster_than_anybody_looks_are_all_read(
+    receiver: Receiver, spool: Path, file: Path
+) -> None:
+    """As Python's RotatingFileHandler does: each file is renamed again whenever there is another."""
+    code = """
+for turn in range(40):
+    for n in range(10): print(turn * 10 + n, file=f)
+    for old in range(turn, 0, -1):
+        os.rename(f'{name}.{old}', f'{name}.{old + 1}')
+    os.rename(name, name + '.1')
+    f = open(name, 'a', 1)
+"""
+    subprocess.run(following(receiver, spool, file, code), check=True)
+    assert receiver.lines() == [str(number) for number in range(400)]
+
+
+def test_what_comes_to_a_renamed_file_after_the_next_is_begun_arrives(
+    receiver: Receiver, spool: Path, file: Path
+) -> None:
+    code = """
+print('first', file=f)
+os.rename(name, name + '.1')
+late, f = f, open(name, 'a', 1)
+print('second', file=f)
+input()
+print('late', file=late)
+"""
+    with subprocess.Popen(following(receiver, spool, file, code), stdin=subprocess.PIPE) as app:
+        eventually(receiver.lines, ["first", "second"])
+        app.communicate(b"\n", timeout=60)
+    assert receiver.lines() == ["first", "second", "late"]
+
+
+def test_a_renamed_file_is_left_without_space(receiver: Receiver, spool: Path, file: Path) -> None:
+    code = "print('x' * 10_000, file=f)\nos.rename(name, name + '.1')\nprint('new', file=open(name, 'a'))\ninput()"
+    old = file.with_name("app.log.1")
+    with subprocess.Popen(following(receiver, spool, file, code), stdin=subprocess.PIPE) as app:
+        eventually(lambda: old.exists() and old.stat().st_blocks == 0)
+        assert old.stat().st_size == 10_001
+        app.communicate(b"\n", timeout=60)
+    assert receiver.lines() == ["x" * 10_000, "new"]
+
+
+def test_the_next_launcher_reads_the_rest_of_a_file_that_was_renamed_meanwhile(
+    receiver: Receiver, spool: Path, file: Path
+) -> None:
+    with subprocess.Popen(
+        following(receiver, spool, file, "print('one', file=f)\ninput()"), stdin=subprocess.PIPE
+    ) as app:
+        eventually(receiver.lines, ["one"])
+        eventually((spool / "offset").exists)
+        app.kill()
+    os.rename(file, file.with_name("app.log.1"))
+    with file.with_name("app.log.1").open("a") as old:
+        old.write("two\n")
+    subprocess.run(following(receiver, spool, file, "print('three', file=f)"), check=True)
+    assert receiver.lines() == ["one", "two", "three"]

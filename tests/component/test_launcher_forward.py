@@ -110,6 +110,18 @@ def test_what_a_killed_launcher_left_is_delivered_by_the_next(spool: Path) -> No
     assert list(found.values()) == [*map(str, range(1000)), "again", "again"]
 
 
+def test_what_a_killed_launcher_has_delivered_is_not_delivered_again(receiver: Receiver, spool: Path) -> None:
+    with subprocess.Popen(
+        words(receiver.port, spool, *python("print('early', flush=True)\ninput()")),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        eventually(lambda: (spool / "delivered").exists() and (spool / "delivered").stat().st_size > 0)
+        process.kill()
+    subprocess.run(words(receiver.port, spool, "echo", "late"), stdout=subprocess.DEVNULL, check=True)
+    assert receiver.lines() == ["early", "late"]
+
+
 def test_what_finds_no_room_is_counted_and_the_oldest_goes_first(receiver: Receiver, spool: Path) -> None:
     free = threading.Event()
     receiver.answer = lambda: (200, b"{}") if free.is_set() else (503, b"")
@@ -237,6 +249,8 @@ def _text(line: bytes) -> str:
     ("arguments", "status", "said"),
     [
         (("--forward", "http://127.0.0.1:1/v1/logs"), 2, "belong together"),
+        (("--forward", "http://127.0.0.1:1/", "--spool", "/tmp"), 2, "a URL of http or https that ends in /v1/logs"),
+        (("--forward", "127.0.0.1:1/v1/logs", "--spool", "/tmp"), 2, "a URL of http or https that ends in /v1/logs"),
         (("--spool", "/tmp"), 2, "belong together"),
         (("--forward", "http://127.0.0.1:1/v1/logs", "--spool", "/nowhere"), 126, "spool: open /nowhere"),
         (("--follow", "/tmp/x"), 2, "--follow needs --forward"),
