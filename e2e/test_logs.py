@@ -120,7 +120,7 @@ def test_a_record_arrives_in_its_form_under_its_pods_identity(talkers: Talkers) 
     (record,) = [r for r in talkers.sink.told("speaker")["last"] if r["body"].get("user_id") == "bob"]
     assert record["attributes"]["microapp.identity.corrected"] is True
     assert record["resource"]["k8s.pod.name"] == talkers.apps.pod("speaker")["metadata"]["name"]
-    assert int(record["resource"]["microapp.log.retention_days"]) == 365, "an audit record"
+    assert int(record["attributes"]["microapp.log.retention_days"]) == 365, "an audit record"
     eventually(lambda: talkers.apps.condition("speaker", "LogForwarding")[1], "Forwarding", timeout=60)
 
 

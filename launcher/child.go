@@ -6,15 +6,17 @@ import (
 	"syscall"
 )
 
+const lastSignal = 64 // SIGRTMAX; images name real-time ones as what stops them (signal(7))
+
 // catch has every signal for the app come to us: all that can be caught, but those the runtime lives by, and but those
 // that were ignored when we started, which the app ignores as well (execve(2)).
 func catch() <-chan os.Signal {
 	signals := make(chan os.Signal, 64)
-	for number := syscall.Signal(1); number < 32; number++ {
+	for number := syscall.Signal(1); number <= lastSignal; number++ {
 		switch number {
 		case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE,
 			syscall.SIGILL, syscall.SIGTRAP, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGSEGV,
-			syscall.SIGTTIN, syscall.SIGTTOU:
+			syscall.SIGTTIN, syscall.SIGTTOU, 32, 33, 34: // the last are the C library's own (nptl(7))
 		default:
 			if !signal.Ignored(number) {
 				signal.Notify(signals, number)

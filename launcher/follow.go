@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -13,7 +15,8 @@ import (
 
 const (
 	lookEvery = 100 * time.Millisecond
-	freeAfter = 1 << 20 // bytes of a file that are read before its space is given back
+	linger    = 5 * time.Second // how long a file that was renamed is read on: who writes to it may not know yet
+	freeAfter = 1 << 20         // bytes of a file that are read before its space is given back
 	block     = 4096
 	followed  = "file" // what stands in a note for the stream
 )
@@ -21,95 +24,112 @@ const (
 // follower reads what the app appends to a file, and gives back the space of what it has read: the file seems to grow
 // for ever and takes no more room than the app is ahead. It follows a file that is renamed and begun anew, or emptied.
 type follower struct {
-	path   string
-	place  string // a file that keeps how far it was read, for the next run
-	to     recorder
-	file   *os.File
-	offset int64
-	freed  int64
+	to     recorder // how records of each file are kept
+	place  string   // a file that keeps how far each was read, for the next run
+	names  *names
+	files  []*tail // those that are read, oldest first
+	buffer []byte
+	ended  chan struct{}
 }
 
+// newFollower is to be called before the app starts, which may rename the file at once.
 func newFollower(path string, spool *spool, number *atomic.Uint64) *follower {
-	return &follower{path: path, place: filepath.Join(spool.folder, "offset"), to: recorder{spool: spool, stream: followed, number: number}}
+	f := &follower{
+		to:     recorder{spool: spool, stream: followed, number: number},
+		place:  filepath.Join(spool.folder, "offset"),
+		names:  newNames(path),
+		buffer: make([]byte, chunk),
+		ended:  make(chan struct{}),
+	}
+	f.resume(filepath.Dir(path))
+	f.begin()
+	return f
 }
 
-// run reads until ended is closed, and then what there is left.
-func (f *follower) run(ended <-chan struct{}) {
-	defer f.to.end()
+func (f *follower) end() { close(f.ended) }
+
+// run reads until the app has ended, and then what there is left.
+func (f *follower) run() {
 	for over := false; !over; {
 		select {
-		case <-ended:
+		case <-f.ended:
 			over = true
+		case <-f.names.happened:
 		case <-time.After(lookEvery):
 		}
-		for f.open() && f.read() {
-		}
+		f.look()
 	}
+	for _, each := range f.files {
+		each.to.end()
+	}
+	f.remember()
 }
 
-// open sees to it that the file is open; false while there is none.
-func (f *follower) open() bool {
-	if f.file != nil {
-		return true
-	}
-	file, err := os.Open(f.path)
-	if err != nil {
-		if !errors.Is(err, os.ErrNotExist) {
-			complain(err)
-		}
-		return false
-	}
-	f.file, f.offset, f.freed = file, 0, 0
-	var inode uint64
-	var offset int64
+// resume opens the files that the run before has not read to the end, whatever they are called now.
+func (f *follower) resume(folder string) {
 	content, _ := os.ReadFile(f.place)
-	if count, _ := fmt.Sscan(string(content), &inode, &offset); count == 2 && inode == inodeOf(file) {
-		f.offset, f.freed = offset, offset
-	}
-	return true
-}
-
-// read takes what is new; true when there may be more: the file was replaced by another.
-func (f *follower) read() bool {
-	buffer := make([]byte, chunk)
-	for {
-		read, err := f.file.ReadAt(buffer, f.offset)
-		if read > 0 {
-			f.to.add(buffer[:read])
-			f.offset += int64(read)
-			f.remember()
-			f.free()
+	entries, _ := os.ReadDir(folder)
+	for line := range strings.Lines(string(content)) {
+		var inode uint64
+		var offset int64
+		if count, _ := fmt.Sscan(line, &inode, &offset); count < 2 {
+			continue
 		}
-		if err != nil {
-			if err != io.EOF {
-				complain(err)
+		for _, entry := range entries {
+			info, err := entry.Info()
+			if err != nil || !info.Mode().IsRegular() || info.Sys().(*syscall.Stat_t).Ino != inode {
+				continue
 			}
-			break
+			if file, err := os.Open(filepath.Join(folder, entry.Name())); err == nil {
+				f.add(file, offset)
+				break
+			}
 		}
 	}
-	now, err := os.Stat(f.path)
-	if err != nil || now.Sys().(*syscall.Stat_t).Ino == inodeOf(f.file) {
-		if err == nil && now.Size() < f.offset {
-			f.offset, f.freed = 0, 0
-			return now.Size() > 0
-		}
-		return false
-	}
-	f.to.end()
-	f.file.Close()
-	f.file = nil
-	return true
 }
 
-// settled is how far all that was read is in records that are kept: what has come of a line without its end is not.
-func (f *follower) settled() int64 {
-	return f.offset - int64(len(f.to.lines.rest))
+// begin opens the files that have come.
+func (f *follower) begin() {
+	for _, file := range f.names.fresh() {
+		inode := inodeOf(file)
+		if slices.ContainsFunc(f.files, func(each *tail) bool { return each.inode == inode }) {
+			file.Close()
+		} else {
+			f.add(file, 0)
+		}
+	}
+}
+
+// add has a file be read from offset on.
+func (f *follower) add(file *os.File, offset int64) {
+	begun := &tail{file: file, inode: inodeOf(file), offset: offset, freed: offset, since: time.Now(), to: f.to}
+	f.files = append(f.files, begun)
+}
+
+// look takes what is new. A file that has a successor is read for some time more.
+func (f *follower) look() {
+	f.begin()
+	for index := 0; index < len(f.files); index++ {
+		for each := f.files[index]; each.read(f.buffer); f.begin() {
+			f.remember()
+			each.free(each.settled()/block*block, freeAfter)
+		}
+	}
+	for len(f.files) > 1 && time.Since(f.files[0].since) > linger {
+		f.files[0].finish()
+		f.files = f.files[1:]
+		f.remember()
+	}
 }
 
 // remember is done after the records are kept: a kill in between has some come twice.
 func (f *follower) remember() {
+	var content []byte
+	for _, each := range f.files {
+		content = fmt.Appendf(content, "%d %d\n", each.inode, each.settled())
+	}
 	partial := f.place + ".partial"
-	err := os.WriteFile(partial, fmt.Appendf(nil, "%d %d\n", inodeOf(f.file), f.settled()), 0o600)
+	err := os.WriteFile(partial, content, 0o600)
 	if err == nil {
 		err = os.Rename(partial, f.place)
 	}
@@ -118,21 +138,66 @@ func (f *follower) remember() {
 	}
 }
 
-// free gives back the space of what was read (fallocate(2), FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE).
-func (f *follower) free() {
-	end := f.settled() / block * block
-	if end-f.freed < freeAfter {
+// tail is a file that something may be appended to. since: when it was opened, or something new was found.
+type tail struct {
+	file   *os.File
+	inode  uint64
+	offset int64
+	freed  int64
+	since  time.Time
+	to     recorder
+}
+
+// read takes some of what is new; false when there is nothing.
+func (t *tail) read(buffer []byte) bool {
+	info, err := t.file.Stat()
+	if err == nil && info.Size() < t.offset {
+		t.to.end()
+		t.offset, t.freed = 0, 0
+	}
+	if err == nil && info.Size() == t.offset {
+		return false
+	}
+	read, err := t.file.ReadAt(buffer, t.offset)
+	if err != nil && !errors.Is(err, io.EOF) {
+		complain(err)
+	}
+	if read == 0 {
+		return false
+	}
+	t.to.add(buffer[:read])
+	t.offset += int64(read)
+	t.since = time.Now()
+	return true
+}
+
+// settled is how far all that was read is in records that are kept: what has come of a line without its end is not.
+func (t *tail) settled() int64 {
+	return t.offset - int64(len(t.to.lines.rest))
+}
+
+// finish leaves nothing of the file but its name and size.
+func (t *tail) finish() {
+	t.to.end()
+	t.free((t.offset+block-1)/block*block, 1)
+	t.file.Close()
+}
+
+// free gives back the space of what was read, up to end, if it is at least so much (fallocate(2),
+// FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE).
+func (t *tail) free(end, least int64) {
+	if end-t.freed < least {
 		return
 	}
-	file, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.file.Fd()), os.O_WRONLY, 0)
+	file, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", t.file.Fd()), os.O_WRONLY, 0)
 	if err == nil {
-		err = syscall.Fallocate(int(file.Fd()), 0x02|0x01, f.freed, end-f.freed)
+		err = syscall.Fallocate(int(file.Fd()), 0x02|0x01, t.freed, end-t.freed)
 		file.Close()
 	}
 	if err != nil {
-		complain(fmt.Errorf("%s: its space can't be given back: %w", f.path, err))
+		complain(fmt.Errorf("%s: its space can't be given back: %w", t.file.Name(), err))
 	}
-	f.freed = end
+	t.freed = end
 }
 
 func inodeOf(file *os.File) uint64 {

@@ -6,8 +6,8 @@
 //	FORWARDING: --forward URL --spool FOLDER [--follow FILE] [--room BYTES] [--drain SECONDS]
 //
 // Without --forward it becomes the app. With it the app is its child: what the app writes to standard output and error
-// goes where it went before, and as records to the OTLP receiver at URL; until that has them they wait in FOLDER. With
-// --follow it is what the app appends to FILE.
+// goes where it went before, and as records to the OTLP receiver at URL, which ends in /v1/logs; until that has them they
+// wait in FOLDER. How they fare is told to the receiver's /v1/metrics. With --follow it is what the app appends to FILE.
 //
 // It says which file or command is at fault, never what a file holds. Exit status 126 or 127 as a shell's.
 package main
@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"strconv"
@@ -116,6 +117,9 @@ func parse(arguments []string) (order, int, error) {
 			asked.environment = append(without(asked.environment, name), name+"="+content)
 		case "--forward":
 			asked.forward = value
+			if err := checkURL(value); err != nil {
+				return asked, 2, err
+			}
 		case "--spool":
 			asked.spool = value
 		case "--follow":
@@ -147,6 +151,18 @@ func parse(arguments []string) (order, int, error) {
 	}
 	asked.command = arguments[1:]
 	return asked, 0, nil
+}
+
+// logs is where a receiver takes records (opentelemetry-proto, "OTLP/HTTP Request"); metrics has the same parent.
+const logs = "/v1/logs"
+
+func checkURL(forward string) error {
+	found, err := url.Parse(forward)
+	if err != nil || found.Scheme != "http" && found.Scheme != "https" || found.Host == "" ||
+		!strings.HasSuffix(forward, logs) {
+		return errors.New("--forward takes a URL of http or https that ends in " + logs)
+	}
+	return nil
 }
 
 // read returns what file holds, which must fit a variable: it has no NUL (execve(2)).

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // spool keeps records in a folder until they are delivered: in files of which the oldest go when there is no room.
@@ -17,16 +18,18 @@ import (
 // What it holds outlives this process, not the pod. To add takes no longer than a write to the page cache, whatever
 // becomes of the records. What is dropped is counted, over all processes that ever used the folder.
 type spool struct {
-	folder  string
-	run     string
-	room    int64 // bytes all files may have
-	each    int64 // bytes after which a new one is begun
-	mutex   sync.Mutex
-	files   []*segment // oldest first; records are added to the last
-	open    *os.File   // the last one, for adding
-	size    int64
-	dropped int64
-	more    chan struct{} // holds one when there is something new
+	folder string
+	run    string
+	room   int64 // bytes all files may have
+	each   int64 // bytes after which a new one is begun
+	mutex  sync.Mutex
+	files  []*segment // oldest first; records are added to the last
+	open   *os.File   // the last one, for adding
+	mark   *os.File   // keeps how much of the oldest is delivered, for the next run
+	size   int64
+	told   counts
+	stuck  int64         // when the oldest of the records dropped since the last delivery was written
+	more   chan struct{} // holds one when there is something new
 }
 
 // segment is one file, written by one run of the launcher. Its first taken bytes, which are delivered records, are done
@@ -41,10 +44,21 @@ type segment struct {
 	busy      bool // being delivered: neither dropped nor counted as lost
 }
 
+// counts is of records. dropped: over all runs; delivered: in this one, most recently at last.
+type counts struct {
+	waiting   int64
+	delivered int64
+	dropped   int64
+	last      time.Time
+}
+
 const (
 	ending  = ".records"
 	counted = "dropped"
-	shares  = 8 // files the room is divided into
+	marked  = "delivered"
+	mark    = "%016x %16s %016x %016x\n" // of one length, so that it can be written in place
+	shares  = 8                          // files the room is divided into
+	head    = 64                         // bytes of a note that hold its time
 )
 
 // openSpool takes over what an earlier run has left in folder. run: unlike that of any other.
@@ -55,18 +69,9 @@ func openSpool(folder string, room int64, run string) (*spool, error) {
 		return nil, err
 	}
 	for _, entry := range entries {
-		var found segment
-		if _, err := fmt.Sscanf(entry.Name(), "%16x-%16s"+ending, &found.number, &found.run); err != nil {
-			continue
-		}
-		content, err := os.ReadFile(filepath.Join(folder, entry.Name()))
-		if err != nil {
+		if err := s.takeOver(entry.Name()); err != nil {
 			return nil, err
 		}
-		whole := int64(bytes.LastIndexByte(content, '\n') + 1) // killed in the middle of a write: half a record is none
-		found.size, found.records = whole, int64(bytes.Count(content, []byte("\n")))
-		s.files = append(s.files, &found)
-		s.size += whole
 	}
 	slices.SortFunc(s.files, func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
 	content, err := os.ReadFile(filepath.Join(folder, counted))
@@ -74,14 +79,45 @@ func openSpool(folder string, room int64, run string) (*spool, error) {
 		return nil, err
 	}
 	if len(content) > 0 {
-		if s.dropped, err = strconv.ParseInt(string(bytes.TrimSpace(content)), 10, 64); err != nil {
+		if s.told.dropped, err = strconv.ParseInt(string(bytes.TrimSpace(content)), 10, 64); err != nil {
 			return nil, fmt.Errorf("%s/%s: %w", folder, counted, err)
 		}
 	}
-	if err := s.begin(); err != nil {
+	if s.mark, err = os.OpenFile(filepath.Join(folder, marked), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, err
 	}
-	return s, nil
+	s.goOn()
+	return s, s.begin()
+}
+
+// takeOver counts what is in the file of that name, if it holds records.
+func (s *spool) takeOver(name string) error {
+	var found segment
+	if _, err := fmt.Sscanf(name, "%16x-%16s"+ending, &found.number, &found.run); err != nil {
+		return nil
+	}
+	content, err := os.ReadFile(filepath.Join(s.folder, name))
+	if err != nil {
+		return err
+	}
+	whole := int64(bytes.LastIndexByte(content, '\n') + 1) // killed in the middle of a write: half a record is none
+	found.size, found.records = whole, int64(bytes.Count(content, []byte("\n")))
+	s.files = append(s.files, &found)
+	s.size += whole
+	return nil
+}
+
+// goOn leaves out what the run before has delivered.
+func (s *spool) goOn() {
+	var found segment
+	if _, err := fmt.Fscanf(s.mark, "%x %s %x %x", &found.number, &found.run, &found.taken, &found.delivered); err != nil {
+		return // it has delivered nothing
+	}
+	for _, each := range s.files {
+		if each.number == found.number && each.run == found.run {
+			each.taken, each.delivered = found.taken, found.delivered
+		}
+	}
 }
 
 // add keeps notes of so many records, or counts them as dropped.
@@ -118,47 +154,6 @@ func (s *spool) add(notes []byte, records int64) {
 	}
 }
 
-// batch is notes of some records of one run. settle: to be called with how they fared.
-type batch struct {
-	notes  []byte
-	run    string
-	settle func(delivered bool, rejected int64)
-}
-
-// next returns the oldest records, of at most limit bytes; nil when there are none.
-func (s *spool) next(limit int64) (*batch, error) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	for len(s.files) > 1 && s.files[0].taken == s.files[0].size {
-		s.remove(0)
-	}
-	oldest := s.files[0]
-	if oldest.taken == oldest.size {
-		return nil, nil
-	}
-	file, err := os.Open(s.path(oldest))
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	notes := make([]byte, min(limit, oldest.size-oldest.taken))
-	if _, err := file.ReadAt(notes, oldest.taken); err != nil {
-		return nil, err
-	}
-	notes = notes[:bytes.LastIndexByte(notes, '\n')+1]
-	oldest.busy = true
-	return &batch{notes, oldest.run, func(delivered bool, rejected int64) {
-		s.mutex.Lock()
-		defer s.mutex.Unlock()
-		oldest.busy = false
-		if delivered {
-			oldest.taken += int64(len(notes))
-			oldest.delivered += int64(bytes.Count(notes, []byte("\n")))
-			s.lose(rejected)
-		}
-	}}, nil
-}
-
 // close removes what is delivered; what isn't waits for the next run.
 func (s *spool) close() {
 	s.mutex.Lock()
@@ -166,23 +161,50 @@ func (s *spool) close() {
 	for len(s.files) > 0 && s.files[0].taken == s.files[0].size {
 		s.remove(0)
 	}
+	if len(s.files) == 0 {
+		_ = os.Remove(s.mark.Name())
+	}
 	s.open.Close()
+	s.mark.Close()
 }
 
-// left is how many records wait, and how many were dropped so far.
-func (s *spool) left() (waiting, dropped int64) {
+// count returns how many records wait, and how others fared.
+func (s *spool) count() counts {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
+	told := s.told
 	for _, each := range s.files {
-		waiting += each.records - each.delivered
+		told.waiting += each.records - each.delivered
 	}
-	return waiting, s.dropped
+	return told
+}
+
+// since returns when the oldest record that waits, or waited in vain since the last delivery, was written, in
+// nanoseconds since 1970; 0 when none waits.
+func (s *spool) since() int64 {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.oldest()
+}
+
+func (s *spool) oldest() int64 {
+	for _, each := range s.files {
+		if s.stuck == 0 && each.taken < each.size {
+			note, _ := s.read(each, head)
+			if fields := bytes.SplitN(note, []byte(" "), 3); len(fields) == 3 {
+				written, _ := strconv.ParseInt(string(fields[1]), 10, 64)
+				return written
+			}
+		}
+	}
+	return s.stuck
 }
 
 // drop gives up the oldest file that nobody is at work on; false when there is none but the one records are added to.
 func (s *spool) drop() bool {
 	for index, each := range s.files[:len(s.files)-1] {
 		if !each.busy {
+			s.stuck = s.oldest()
 			s.lose(each.records - each.delivered)
 			s.remove(index)
 			return true
@@ -193,9 +215,9 @@ func (s *spool) drop() bool {
 
 func (s *spool) lose(records int64) {
 	if records > 0 {
-		s.dropped += records
+		s.told.dropped += records
 		partial := filepath.Join(s.folder, counted+".partial")
-		if os.WriteFile(partial, []byte(strconv.FormatInt(s.dropped, 10)+"\n"), 0o600) == nil {
+		if os.WriteFile(partial, []byte(strconv.FormatInt(s.told.dropped, 10)+"\n"), 0o600) == nil {
 			_ = os.Rename(partial, filepath.Join(s.folder, counted))
 		}
 	}

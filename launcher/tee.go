@@ -1,32 +1,35 @@
 package main
 
 import (
-	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
 const (
-	leastRoom   = 8 << 20                // bytes
-	pipeRoom    = 1 << 20                // bytes the app can write while nobody reads; what Linux gives who has no privilege
-	chunk       = 128 << 10              // bytes read at once
-	coalesce    = 20 * time.Millisecond  // how long what the app writes is gathered in the pipe before it is read
-	look        = 50 * time.Millisecond  // how soon the end of the app is noticed where orphans keep its output open
-	orphans     = 500 * time.Millisecond // how long processes the app leaves behind are listened to
-	setPipeSize = 1031                   // F_SETPIPE_SZ (fcntl(2))
-	memory      = 24 << 20               // bytes our own heap should not exceed: it is the app's memory
+	leastRoom = 8 << 20  // bytes
+	memory    = 24 << 20 // bytes our own heap should not exceed: it is the app's memory
 )
 
-// tee runs program as a child and returns the status it ended with, once what it wrote is delivered or asked.drain over.
+// source is where an app writes to. run: reads until all is read after end, which is called when the app has ended.
+type source interface {
+	run()
+	end()
+}
+
+// tee runs program as a child and returns the status it ended with, once what it wrote is delivered or asked.drain
+// over.
 func tee(program string, asked order) (int, error) {
 	debug.SetMemoryLimit(memory)
+	runtime.GOMAXPROCS(1) // to wake another thread costs more than what it would have to do
 	seed := make([]byte, 8)
 	_, _ = rand.Read(seed) // never fails (crypto/rand)
 	spool, err := openSpool(asked.spool, asked.room, hex.EncodeToString(seed))
@@ -34,11 +37,9 @@ func tee(program string, asked order) (int, error) {
 		return 126, fmt.Errorf("spool: %w", err)
 	}
 	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
-	var streams []*stream
-	if asked.follow == "" {
-		if streams, err = newStreams(files); err != nil {
-			return 126, err
-		}
+	sources, err := newSources(asked.follow, files, spool)
+	if err != nil {
+		return 126, err
 	}
 	signals := catch()
 	process, err := os.StartProcess(program, asked.command, &os.ProcAttr{Env: asked.environment, Files: files})
@@ -46,125 +47,47 @@ func tee(program string, asked order) (int, error) {
 		return 126, fmt.Errorf("%s can't be run: %w", program, err)
 	}
 	go handOn(signals, process)
-	var number atomic.Uint64
-	var reading, sending sync.WaitGroup
-	over := make(chan struct{})
-	for _, each := range streams {
-		each.theirs.Close()
-		reading.Go(func() { each.copy(&recorder{spool: spool, stream: each.name, number: &number}, over) })
+	var reading sync.WaitGroup
+	for _, each := range sources {
+		reading.Go(each.run)
 	}
-	if asked.follow != "" {
-		reading.Go(func() { newFollower(asked.follow, spool, &number).run(over) })
-	}
-	ended := make(chan struct{})
-	sender := forwarder{url: asked.forward, spool: spool}
-	sending.Go(func() { sender.run(ended, asked.drain) })
+	finish := deliver(asked, spool)
 	status := wait(process.Pid)
-	close(over)
+	for _, each := range sources {
+		each.end()
+	}
 	reading.Wait()
-	close(ended)
-	sending.Wait()
+	finish()
 	spool.close()
-	if waiting, _ := spool.left(); waiting > 0 {
+	if waiting := spool.count().waiting; waiting > 0 {
 		fmt.Fprintf(os.Stderr, "launcher: %d records are not delivered; they wait in %s\n", waiting, asked.spool)
 	}
 	return status, nil
 }
 
-// stream is one of the app's: what comes through the pipe goes on to passed.
-type stream struct {
-	name   string
-	passed *os.File
-	ours   int // a descriptor the runtime's poller doesn't know, which every single write of the app would wake
-	theirs *os.File
-}
-
-// newStreams puts pipes in the place of standard output and error in files.
-func newStreams(files []*os.File) ([]*stream, error) {
-	var streams []*stream
-	for index, name := range []string{"stdout", "stderr"} {
-		var ends [2]int
-		if err := syscall.Pipe2(ends[:], syscall.O_CLOEXEC); err != nil {
-			return nil, os.NewSyscallError("pipe2", err)
-		}
-		_, _, _ = syscall.Syscall(syscall.SYS_FCNTL, uintptr(ends[1]), setPipeSize, pipeRoom) // a smaller one does, too
-		theirs := os.NewFile(uintptr(ends[1]), name)
-		streams = append(streams, &stream{name, files[index+1], ends[0], theirs})
-		files[index+1] = theirs
+// newSources returns what is read: the file, where there is one to follow, or else pipes, put in their places in files.
+func newSources(follow string, files []*os.File, spool *spool) ([]source, error) {
+	var number atomic.Uint64
+	if follow != "" {
+		return []source{newFollower(follow, spool, &number)}, nil
 	}
-	return streams, nil
+	return newStreams(files, spool, &number)
 }
 
-// copy returns when nobody can write any more, or some time after ended is closed.
-func (s *stream) copy(to *recorder, ended <-chan struct{}) {
-	defer to.end()
-	buffer := make([]byte, chunk)
-	var last time.Time
-	for last.IsZero() || time.Now().Before(last) {
-		select {
-		case <-ended:
-			if last.IsZero() {
-				last = time.Now().Add(orphans)
-			}
-		default:
-		}
-		if !readable(s.ours) {
-			continue
-		}
-		read, err := syscall.Read(s.ours, buffer)
-		if read > 0 {
-			_, _ = s.passed.Write(buffer[:read]) // where nobody listens any more the records still count
-			to.add(buffer[:read])
-		}
-		if read == 0 || err != nil && err != syscall.EINTR {
-			return
-		}
-		if read < len(buffer) && last.IsZero() {
-			time.Sleep(coalesce)
-		}
-	}
-}
-
-// readable waits for something to read, or the end, but no longer than look.
-func readable(descriptor int) bool {
-	var wanted syscall.FdSet
-	wanted.Bits[descriptor/64] |= 1 << (descriptor % 64)
-	timeout := syscall.NsecToTimeval(int64(look))
-	ready, err := syscall.Select(descriptor+1, &wanted, nil, nil, &timeout)
-	return err == nil && ready > 0
-}
-
-// recorder turns what an app writes into records of spool. number: of the latest record, of all recorders.
-type recorder struct {
-	spool  *spool
-	stream string
-	number *atomic.Uint64
-	lines  lines
-	notes  bytes.Buffer
-	count  int64
-}
-
-func (r *recorder) add(written []byte) {
-	r.lines.add(written, r.keep)
-	r.flush()
-}
-
-// end takes what has come without a line's end as a line.
-func (r *recorder) end() {
-	r.lines.end(r.keep)
-	r.flush()
-}
-
-func (r *recorder) keep(line []byte, part int) {
-	note(&r.notes, r.number.Add(1), time.Now().UnixNano(), r.stream, part, line)
-	r.count++
-}
-
-func (r *recorder) flush() {
-	if r.count > 0 {
-		r.spool.add(r.notes.Bytes(), r.count)
-		r.notes.Reset()
-		r.count = 0
+// deliver begins to; the function it returns ends when all is delivered, or asked.drain over.
+func deliver(asked order, spool *spool) func() {
+	ended := make(chan struct{})
+	ctx, sent := context.WithCancel(context.Background())
+	forwarder := forwarder{url: asked.forward, spool: spool}
+	reporter := reporter{url: strings.TrimSuffix(asked.forward, logs) + "/v1/metrics", spool: spool, begun: time.Now()}
+	var sending, reporting sync.WaitGroup
+	sending.Go(func() { forwarder.run(ended, asked.drain) })
+	reporting.Go(func() { reporter.run(ctx) })
+	return func() {
+		close(ended)
+		sending.Wait()
+		sent()
+		reporting.Wait()
 	}
 }
 

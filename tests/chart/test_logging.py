@@ -300,3 +300,8 @@ def test_the_platforms_own_pods_start_and_say_what_they_say_without_a_gateway(
     assert len(kept.splitlines()) == len([line for line in done.stdout.splitlines() if line])
     mounted = {m["name"] for m in (*container["volumeMounts"], *pod["initContainers"][0]["volumeMounts"])}
     assert {"launcher", "logs-spool"} <= mounted <= {volume["name"] for volume in pod["volumes"]}
+
+
+def test_the_operator_may_tell_forwarders_what_to_do_without_a_vault_too(tmp_path: Path) -> None:
+    may = [rule for rule in Logging(tmp_path).of("ClusterRole", RELEASE)["rules"] if "configmaps" in rule["resources"]]
+    assert {"create", "patch", "update", "delete"} <= {verb for rule in may for verb in rule["verbs"]}

@@ -5,6 +5,7 @@ import secrets
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,6 +112,21 @@ def webhook(unregistered: Webhook) -> Webhook:
     """A webhook of its own."""
     unregistered.create()
     return unregistered
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Takes what a launcher sends, until told otherwise."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    """Where records of a launcher wait."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,7 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,35 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.eventually import eventually
+from tests.support.launcher import ROOM, python, words
 from tests.support.otlp import Receiver, plain
 
-_ROOM = 8 * 2**20
 _LONGEST = 64 * 2**10
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """One that takes everything until told otherwise."""
-    with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Path:
-    """Where records wait."""
-    folder = tmp_path / "spool"
-    folder.mkdir()
-    return folder
-
-
-def words(port: int, spool: Path, *command: str, drain: int = 120) -> list[str]:
-    ensure_built(LAUNCHER)
-    forward = ("--forward", f"http://127.0.0.1:{port}/v1/logs", "--spool", str(spool))
-    return [str(binary(LAUNCHER)), "run", *forward, "--room", str(_ROOM), "--drain", str(drain), "--", *command]
-
-
-def python(code: str) -> tuple[str, ...]:
-    return (sys.executable, "-c", code)
+_MEMORY = 40 * 2**20
 
 
 def test_what_the_app_writes_goes_where_it_went_and_as_records_to_the_receiver(receiver: Receiver, spool: Path) -> None:
@@ -70,8 +44,11 @@ def test_records_come_in_the_order_they_were_written(receiver: Receiver, spool: 
     assert receiver.dropped == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH])
-def test_the_app_gets_the_signals(receiver: Receiver, spool: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH, signal.SIGRTMIN + 3],
+)
+def test_the_app_gets_the_signals(receiver: Receiver, spool: Path, number: int) -> None:
     code = f"""
 import signal, sys
 signal.signal({int(number)}, lambda *_: sys.exit(7))
@@ -133,6 +110,18 @@ def test_what_a_killed_launcher_left_is_delivered_by_the_next(spool: Path) -> No
     assert list(found.values()) == [*map(str, range(1000)), "again", "again"]
 
 
+def test_what_a_killed_launcher_has_delivered_is_not_delivered_again(receiver: Receiver, spool: Path) -> None:
+    with subprocess.Popen(
+        words(receiver.port, spool, *python("print('early', flush=True)\ninput()")),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        eventually(lambda: (spool / "delivered").exists() and (spool / "delivered").stat().st_size > 0)
+        process.kill()
+    subprocess.run(words(receiver.port, spool, "echo", "late"), stdout=subprocess.DEVNULL, check=True)
+    assert receiver.lines() == ["early", "late"]
+
+
 def test_what_finds_no_room_is_counted_and_the_oldest_goes_first(receiver: Receiver, spool: Path) -> None:
     free = threading.Event()
     receiver.answer = lambda: (200, b"{}") if free.is_set() else (503, b"")
@@ -143,7 +132,7 @@ def test_what_finds_no_room_is_counted_and_the_oldest_goes_first(receiver: Recei
     ) as process:
         assert process.stderr is not None
         process.stderr.readline()
-        assert sum(each.stat().st_size for each in spool.iterdir()) <= _ROOM
+        assert sum(each.stat().st_size for each in spool.iterdir()) <= ROOM
         free.set()
         assert process.wait(timeout=120) == 0
     numbers = [int(line.split()[0]) for line in receiver.lines() if line != "over"]
@@ -190,6 +179,36 @@ def test_an_orphan_that_keeps_the_output_open_holds_nothing_up(receiver: Receive
     assert receiver.lines() == [str(orphan)]
 
 
+@pytest.mark.parametrize("line", ['{"a":' * 100_000 + "}" * 100_000, "x" * 10 * 2**20, "\N{SNOWMAN}" * 50_000])
+def test_a_line_of_any_length_is_cut_in_numbered_parts(receiver: Receiver, spool: Path, line: str) -> None:
+    (spool.parent / "line").write_text(f"{line}\nnext\n")
+    subprocess.run(
+        words(receiver.port, spool, "cat", str(spool.parent / "line"), room=4 * ROOM),
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    *parts, rest = receiver.records
+    numbers = [plain(part["attributes"])["microapp.log.part"] for part in parts]
+    assert numbers == [str(number + 1) for number in range(-(-len(line.encode()) // _LONGEST))]
+    assert "".join(part["body"]["stringValue"] for part in parts) == line
+    assert "microapp.log.part" not in plain(rest["attributes"])
+
+
+@pytest.mark.parametrize("line", ["b'x'", "b'\\xff' * 70_000"])
+def test_a_flood_costs_no_more_memory_than_is_said(receiver: Receiver, spool: Path, line: str) -> None:
+    receiver.answer = lambda: (503, b"")
+    code = f"""
+import os, sys
+line = {line} + b'\\n'
+for n in range(60): os.write(1, line * (2 ** 20 // len(line)))
+peak = next(line for line in open(f'/proc/{{os.getppid()}}/status') if line.startswith('VmHWM'))
+print(peak.split()[1], file=sys.stderr)
+"""
+    command = words(receiver.port, spool, *python(code), drain=0)
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True)
+    assert int(done.stderr.split()[0]) * 1024 < _MEMORY
+
+
 @settings(max_examples=25)
 @given(
     text=st.lists(
@@ -229,9 +248,11 @@ def _text(line: bytes) -> str:
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (("--forward", "http://127.0.0.1:1/"), 2, "belong together"),
+        (("--forward", "http://127.0.0.1:1/v1/logs"), 2, "belong together"),
+        (("--forward", "http://127.0.0.1:1/", "--spool", "/tmp"), 2, "a URL of http or https that ends in /v1/logs"),
+        (("--forward", "127.0.0.1:1/v1/logs", "--spool", "/tmp"), 2, "a URL of http or https that ends in /v1/logs"),
         (("--spool", "/tmp"), 2, "belong together"),
-        (("--forward", "http://127.0.0.1:1/", "--spool", "/nowhere"), 126, "spool: open /nowhere"),
+        (("--forward", "http://127.0.0.1:1/v1/logs", "--spool", "/nowhere"), 126, "spool: open /nowhere"),
         (("--follow", "/tmp/x"), 2, "--follow needs --forward"),
         (("--room", "1"), 2, "at least 8388608"),
         (("--room", "many"), 2, "--room takes"),
@@ -245,92 +266,3 @@ def test_what_is_wrong_is_said(arguments: tuple[str, ...], status: int, said: st
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == status
     assert said in done.stderr
-
-
-def test_a_line_that_a_kill_cuts_in_two_arrives_whole(receiver: Receiver, spool: Path, file: Path) -> None:
-    begun = following(receiver, spool, file, "print('first\\nhalf', end='', file=f, flush=True)\ninput()")
-    with subprocess.Popen(begun, stdin=subprocess.PIPE) as app:
-        eventually(receiver.lines, ["first"])
-        app.kill()
-    subprocess.run(following(receiver, spool, file, "print(' and half', file=f)"), check=True)
-    assert list(dict.fromkeys(receiver.lines())) == ["first", "half and half"]
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """What the app writes to."""
-    return tmp_path / "app.log"
-
-
-def following(receiver: Receiver, spool: Path, file: Path, code: str) -> list[str]:
-    """The words for an app that has ``file`` open as ``f``, unbuffered."""
-    command = words(receiver.port, spool, *python(f"import os\nf = open({str(file)!r}, 'a', 1)\n{code}"))
-    command[command.index("--room") : command.index("--room")] = ["--follow", str(file)]
-    return command
-
-
-def test_what_the_app_appends_to_a_file_arrives_and_its_output_stays_its_own(
-    receiver: Receiver, spool: Path, file: Path
-) -> None:
-    code = "for n in range(1000): print(n, file=f)\nprint('no end', end='', file=f)\nprint('out')"
-    done = subprocess.run(following(receiver, spool, file, code), stdout=subprocess.PIPE, check=True)
-    assert done.stdout == b"out\n"
-    assert receiver.lines() == [*map(str, range(1000)), "no end"]
-
-
-def test_the_space_of_what_is_read_is_given_back(receiver: Receiver, spool: Path, file: Path) -> None:
-    code = "for n in range(2000): print('x' * 10_000, file=f)\ninput()"
-    with subprocess.Popen(following(receiver, spool, file, code), stdin=subprocess.PIPE) as app:
-        eventually(lambda: file.exists() and file.stat().st_size == 2000 * 10_001, timeout=60)
-        eventually(lambda: file.stat().st_blocks * 512 < 2 * 2**20, timeout=60)
-        app.communicate(b"\n", timeout=60)
-    assert set(receiver.lines()) == {"x" * 10_000}
-    assert len(receiver.records) + receiver.dropped == 2000
-
-
-def test_a_file_that_is_renamed_and_begun_anew_is_followed(receiver: Receiver, spool: Path, file: Path) -> None:
-    code = f"""
-for turn in range(3):
-    for n in range(500): print(turn * 500 + n, file=f)
-    input()
-    os.rename({str(file)!r}, {str(file)!r} + f'.{{turn}}')
-    print('last of', turn, file=f)
-    f = open({str(file)!r}, 'a', 1)
-"""
-    expected = [
-        line for turn in range(3) for line in (*map(str, range(turn * 500, turn * 500 + 500)), f"last of {turn}")
-    ]
-    with subprocess.Popen(following(receiver, spool, file, code), stdin=subprocess.PIPE) as app:
-        assert app.stdin is not None
-        for turn in range(3):
-            eventually(lambda turn=turn: str(turn * 500 + 499) in receiver.lines())
-            app.stdin.write(b"\n")
-            app.stdin.flush()
-        assert app.wait(timeout=60) == 0
-    assert receiver.lines() == expected
-
-
-def test_a_file_that_is_emptied_is_followed(receiver: Receiver, spool: Path, file: Path) -> None:
-    code = "print('a long line before', file=f)\ninput()\nf.truncate(0)\nprint('after', file=f)\ninput()"
-    with subprocess.Popen(following(receiver, spool, file, code), stdin=subprocess.PIPE) as app:
-        assert app.stdin is not None
-        eventually(receiver.lines, ["a long line before"])
-        app.stdin.write(b"\n")
-        app.stdin.flush()
-        eventually(receiver.lines, ["a long line before", "after"])
-        app.communicate(b"\n", timeout=60)
-    assert receiver.lines() == ["a long line before", "after"]
-
-
-def test_the_next_launcher_reads_on_where_a_killed_one_stopped(receiver: Receiver, spool: Path, file: Path) -> None:
-    with subprocess.Popen(
-        following(receiver, spool, file, "print('one', file=f)\ninput()"), stdin=subprocess.PIPE
-    ) as app:
-        eventually(receiver.lines, ["one"])
-        app.kill()
-    subprocess.run(following(receiver, spool, file, "print('two', file=f)"), check=True)
-    assert [line for index, line in enumerate(receiver.lines()) if line not in receiver.lines()[:index]] == [
-        "one",
-        "two",
-    ]
-    assert len(set(receiver.ids())) == 2

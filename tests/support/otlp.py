@@ -9,20 +9,23 @@ from typing import Any
 
 Answer = tuple[int, bytes]
 """Status and body (opentelemetry-proto, ExportLogsServiceResponse, in JSON)."""
+_TAKEN: Answer = (200, b"{}")
 
 
 @dataclass
 class Receiver:
     """An OTLP/HTTP receiver. port: 0 for a free one. answer: what it says to a request; may take its time.
 
-    resources: ResourceLogs as they came.
+    answer_report: the same to metrics, which are kept in reports. resources: ResourceLogs as they came.
     """
 
     port: int = 0
-    answer: Callable[[], Answer] = lambda: (200, b"{}")
+    answer: Callable[[], Answer] = lambda: _TAKEN
+    answer_report: Callable[[], Answer] = lambda: _TAKEN
     records: list[dict[str, Any]] = field(default_factory=list)
     resources: list[dict[str, Any]] = field(default_factory=list)
     dropped: int = 0
+    reports: list[dict[str, dict[str, Any]]] = field(default_factory=list)
 
     def __enter__(self) -> "Receiver":
         this = self
@@ -32,12 +35,8 @@ class Receiver:
 
             def do_POST(self) -> None:
                 assert self.headers["Content-Type"] == "application/json"
-                sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["resourceLogs"]
-                status, body = this.answer()
-                this.resources += sent if status == 200 else ()
-                for logs in sent if status == 200 else ():
-                    this.records += (record for scope in logs["scopeLogs"] for record in scope["logRecords"])
-                    this.dropped = int(plain(logs["resource"].get("attributes", [])).get("microapp.log.dropped", 0))
+                sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status, body = this._take(self.path, sent)
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -71,6 +70,37 @@ class Receiver:
     def ids(self) -> list[str]:
         """By which a record is known."""
         return [plain(record["attributes"])["log.record.uid"] for record in self.records]
+
+    def _take(self, path: str, sent: dict[str, Any]) -> Answer:
+        """opentelemetry-proto, "OTLP/HTTP Request": which path is for what."""
+        if path == "/v1/metrics":
+            status, body = self.answer_report()
+            if status == 200:
+                self.reports.append(metrics(sent))
+            return status, body
+        assert path == "/v1/logs"
+        status, body = self.answer()
+        self.resources += sent["resourceLogs"] if status == 200 else ()
+        for logs in sent["resourceLogs"] if status == 200 else ():
+            self.records += (record for scope in logs["scopeLogs"] for record in scope["logRecords"])
+            self.dropped = int(plain(logs["resource"].get("attributes", [])).get("microapp.log.dropped", 0))
+        return status, body
+
+
+def metrics(request: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The metrics of an ExportMetricsServiceRequest by name."""
+    return {
+        metric["name"]: metric
+        for resource in request["resourceMetrics"]
+        for scope in resource["scopeMetrics"]
+        for metric in scope["metrics"]
+    }
+
+
+def number(metric: dict[str, Any]) -> float:
+    """What the only point of a metric says."""
+    (point,) = (metric.get("sum") or metric["gauge"])["dataPoints"]
+    return float(point["asInt"] if "asInt" in point else point["asDouble"])
 
 
 def plain(attributes: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""``make bench-logs``: what it costs to deliver what apps write."""
