@@ -249,6 +249,20 @@ def test_the_command_line_shows_recent_records_with_their_trace(talkers: Talkers
     eventually(shown)
 
 
+def test_what_the_platform_logs_and_the_events_of_apps_go_the_same_way(talkers: Talkers, platform: Product) -> None:
+    home = talkers.apps.home("speaker")
+    eventually(lambda: {"microapp-operator", "microapp-webhook"} <= set(talkers.sink.apps()), timeout=60)
+    talkers.apps.kubectl("delete", "pod", "-n", home, "--all", "--wait=false")
+
+    def told() -> bool:
+        bodies = talkers.sink.bodies("microapp-operator")
+        return any(b.get("resource", "").startswith(f"{home}/Pod/") and "Killing" in b["message"] for b in bodies)
+
+    eventually(told, timeout=60)
+    (body, *_) = talkers.sink.bodies("microapp-operator")
+    assert body["tenant_id"] == platform.namespace
+
+
 GATEWAY_SET = "microapp-operator-log-gateway"
 
 
