@@ -133,25 +133,29 @@ def test_the_seeds_own_record_arrives_key_by_key(kubectl: Kubectl, image: str, s
         eventually(lambda: SEED in sink.bodies("expense-helper-v2"))
 
 
-@pytest.mark.parametrize("source", ["stdout", "file"])
-def test_no_line_is_lost_while_everything_on_its_way_fails(talkers: Talkers, kubectl: Kubectl, source: str) -> None:
-    """Sink down for 30 s, sidecar killed, gateway restarted, while lines are written for two minutes."""
-    name = f"counter-{source}"
-    talkers.start(name, source=source)
-    talkers.ask(name, "/start", rate=500, seconds=120)
-    eventually(lambda: talkers.arrived(name) > 1000)
+def test_no_line_is_lost_while_everything_on_its_way_fails(talkers: Talkers, kubectl: Kubectl) -> None:
+    """Sink down for 30 s, sidecars killed, gateway restarted, a file renamed, while two apps write for two minutes."""
+    names = {"counter-stdout": "stdout", "counter-file": "file"}
+    for name, source in names.items():
+        talkers.start(name, source=source)
+    for name in names:
+        talkers.ask(name, "/start", rate=500, seconds=120)
+        eventually(lambda name=name: talkers.arrived(name) > 1000)
     talkers.sink.refuse(30)
-    eventually(lambda: talkers.ask(name, "/stats")["written"] > 25_000, timeout=90)
-    talkers.kill_forwarder(name)
-    eventually(lambda: talkers.ask(name, "/stats")["written"] > 35_000, timeout=90)
+    eventually(lambda: talkers.ask("counter-file", "/stats")["written"] > 20_000, timeout=90)
+    for name in names:
+        talkers.kill_forwarder(name)
+    talkers.ask("counter-file", "/rotate")
+    eventually(lambda: talkers.ask("counter-file", "/stats")["written"] > 35_000, timeout=90)
     _restart_gateway(kubectl)
-    written = talkers.finished(name, 120)
-    assert written > 50_000
-    eventually(lambda: talkers.arrived(name), written, timeout=120)
-    told = talkers.sink.told(name)
-    print(f"{source}: {written} written, {told['lines']} arrived, {told['repeated']} twice, 0 lost")
-    assert told["highest"] == written - 1
-    assert talkers.dropped(name) == 0
+    for name, source in names.items():
+        written = talkers.finished(name, 120)
+        assert written > 50_000
+        eventually(lambda name=name: talkers.arrived(name), written, timeout=120)
+        told = talkers.sink.told(name)
+        print(f"{source}: {written} written, {told['lines']} arrived, {told['repeated']} came twice, 0 lost")
+        assert told["highest"] == written - 1
+        assert talkers.dropped(name) == 0
 
 
 def test_beyond_its_room_the_oldest_go_and_are_counted_and_the_app_neither_waits_nor_is_evicted(
@@ -247,6 +251,20 @@ def test_the_command_line_shows_recent_records_with_their_trace(talkers: Talkers
         return any(r.get("message") == "hello there" and r.get("trace_id") == SEED["trace_id"] for r in records)
 
     eventually(shown)
+
+
+def test_what_the_platform_logs_and_the_events_of_apps_go_the_same_way(talkers: Talkers, platform: Product) -> None:
+    home = talkers.apps.home("speaker")
+    eventually(lambda: {"microapp-operator", "microapp-webhook"} <= set(talkers.sink.apps()), timeout=60)
+    talkers.apps.kubectl("delete", "pod", "-n", home, "--all", "--wait=false")
+
+    def told() -> bool:
+        bodies = talkers.sink.bodies("microapp-operator")
+        return any(b.get("resource", "").startswith(f"{home}/Pod/") and "Killing" in b["message"] for b in bodies)
+
+    eventually(told, timeout=60)
+    (body, *_) = talkers.sink.bodies("microapp-operator")
+    assert body["tenant_id"] == platform.namespace
 
 
 GATEWAY_SET = "microapp-operator-log-gateway"

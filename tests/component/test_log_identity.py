@@ -123,11 +123,16 @@ def test_records_are_kept_as_long_as_the_tier_says_and_audit_records_a_year(
 def test_the_platforms_own_pods_have_a_door_of_their_own(finance: Line, app_pods: AppPods) -> None:
     gateway = finance.gateway
     pod = app_pods.pod(NAMESPACE, labels={"app.kubernetes.io/component": "webhook"})
-    sent = request(None, record("m"))
+    drift = '{"event": "drift", "level": "warning", "kind": "NetworkPolicy", "timestamp": "2026-01-18T14:32:05.5Z"}'
+    told = '{"event": "kubernetes_event", "message": "Failed: no", "resource": "ma-x/Pod/y"}'
+    sent = request(None, record("m"), record(drift), record(told))
     finance.siem.records.clear()
     eventually(lambda: gateway.post(pod.address, sent, port=gateway.platform), 200)
-    eventually(lambda: len(finance.siem.records), 1)
-    (delivered,) = finance.siem.records
+    eventually(lambda: len(finance.siem.records), 3)
+    delivered, whole, event = finance.siem.records
+    assert value(whole["body"])["message"] == drift, "our own lines have fields an app's record has not"
+    assert (whole["severityText"], value(whole["body"])["timestamp"]) == ("warn", "2026-01-18T14:32:05.5Z")
+    assert value(event["body"]).items() >= {"message": "Failed: no", "resource": "ma-x/Pod/y"}.items()
     assert value(delivered["body"]).items() >= {"app_id": "microapp-webhook", "tenant_id": NAMESPACE}.items()
     assert attributes(delivered)[_DAYS] == "365"
     assert gateway.post(pod.address, request(pod, record("m"))) == 503

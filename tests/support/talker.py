@@ -1,10 +1,11 @@
 """An app that writes numbered lines as it is told, and measures how long its writes take. Runs in a pod.
 
-``python3 talker.py [FILE]``: GET /start?rate=500&seconds=120&size=50, /say?text=… and /stats. Writes to FILE, else to
-standard output. Numbers go on from where the last start ended.
+``python3 talker.py [FILE]``: GET /start?rate=500&seconds=120&size=50, /say?text=…, /rotate and /stats. Writes to FILE,
+else to standard output. Numbers go on from where the last start ended.
 """
 
 import json
+import os
 import sys
 import threading
 import time
@@ -27,6 +28,12 @@ class Talker:
             self.out.write(data)
             self.out.flush()
             self.slowest = max(self.slowest, time.monotonic() - began)
+
+    def rotate(self, path: str) -> None:
+        """Go on in a new file, as loggers do."""
+        with self.lock:
+            os.rename(path, f"{path}.1")
+            self.out = open(path, "ab")  # noqa: SIM115 - for as long as it runs
 
     def start(self, rate: float, seconds: float, size: int) -> None:
         """Lines of so many bytes more than their number, in the background."""
@@ -58,6 +65,8 @@ class Handler(BaseHTTPRequestHandler):
         given = {key: values[0] for key, values in parse_qs(asked.query).items()}
         if asked.path == "/start":
             TALKER.start(float(given["rate"]), float(given["seconds"]), int(given.get("size", 50)))
+        elif asked.path == "/rotate":
+            TALKER.rotate(sys.argv[1])
         elif asked.path == "/say":
             TALKER.write(given["text"].encode() + b"\n")
         stats = {"written": TALKER.written, "slowest": TALKER.slowest, "busy": TALKER.busy}

@@ -153,6 +153,7 @@ AWAY = Finding(Reason.LOG_GATEWAY_UNREACHABLE, "", "no answer.")
         ),
         pytest.param(ForwardingView(before=(STALE,)), ("False", Reason.RECORDS_WAITING), id="a process just started"),
         pytest.param(ForwardingView(), ("Unknown", Reason.PROGRESSING), id="nothing known yet"),
+        pytest.param(ForwardingView(Delivery(), None, NOW), ("Unknown", Reason.PROGRESSING), id="no pod has told yet"),
     ],
 )
 def test_log_forwarding_says_the_worst(view: ForwardingView, said: tuple[str, Reason]) -> None:

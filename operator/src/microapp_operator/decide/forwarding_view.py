@@ -72,6 +72,8 @@ def judge_forwarding(view: ForwardingView, decision: Decision | None, *, runs: b
     if view.delivery is None or view.at is None:
         return _kept(view)
     fault = next(iter(find_faults(view)), None)
+    if fault is None and not view.delivery.pods:
+        return "Unknown", Reason.PROGRESSING, "Its pods have not told yet how delivery fares."
     if fault is None:
         return "True", Reason.FORWARDING, _told(view.delivery)
     return "Unknown" if fault.reason is Reason.LOG_GATEWAY_UNREACHABLE else "False", fault.reason, fault.text()

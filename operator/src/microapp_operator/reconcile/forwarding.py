@@ -159,6 +159,7 @@ class ForwardingWatcher:
         self.on_news(key)
 
 
-def _said(view: ForwardingView) -> tuple[Reason, ...]:
-    """What would be said of it, without the numbers."""
-    return tuple(fault.reason for fault in find_faults(view))
+def _said(view: ForwardingView) -> tuple[bool, tuple[Reason, ...]]:
+    """What would be said of it, without the numbers: whether anybody reports, and what is wrong."""
+    heard = view.delivery is not None and view.delivery.pods > 0
+    return heard, tuple(fault.reason for fault in find_faults(view))

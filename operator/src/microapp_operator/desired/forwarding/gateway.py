@@ -24,7 +24,7 @@ from microapp_operator.desired.forwarding.identity import (
     build_refusal,
 )
 from microapp_operator.desired.forwarding.ottl import group
-from microapp_operator.desired.forwarding.record import build_formed, build_limited
+from microapp_operator.desired.forwarding.record import build_formed, build_limited, build_whole
 from microapp_operator.desired.forwarding.redaction import (
     CORRECTED,
     REDACTED,
@@ -102,6 +102,7 @@ def _processors() -> dict[str, Any]:
             [*build_named_platform(), *build_refusal(claim=False)],
             "log_statements",
         ),
+        "transform/whole": {"log_statements": build_whole()},
         "transform/record": {"error_mode": "propagate", "log_statements": _record()},
         "transform/limited": {"error_mode": "propagate", "log_statements": [build_limited()]},
         "redaction": build_redaction("${env:REDACTION_KEY}", (*POD, *WHO, *CLASS, DROPPED)),
@@ -157,6 +158,7 @@ def _pipelines() -> dict[str, Any]:
                 "transform/claimed",
                 "k8s_attributes/platform",
                 "transform/platform",
+                "transform/whole",
                 *made,
             ],
             "exporters": [FORWARD, "count"],

@@ -34,6 +34,20 @@ def build_formed() -> list[dict[str, Any]]:
     ]
 
 
+def build_whole() -> list[dict[str, Any]]:
+    """For the platform's own lines: one that has no message of its own says all it says as its message.
+
+    What our processes log has more fields than an app's record; who has to mend something needs all of them.
+    """
+    given, message = 'log.cache["line"]', 'log.cache["line"]["message"]'
+    statements = [
+        f'set({given}, ParseJSON(log.body)) where IsString(log.body) and IsMatch(log.body, "^\\\\{{")',
+        f"set({message}, log.body) where IsMap({given}) and {message} == nil",
+        f"set(log.body, {given}) where IsMap({given})",
+    ]
+    return [group("log", statements, mode="silent")]
+
+
 def build_limited() -> dict[str, Any]:
     """The same limit once more, for what has been redacted: three characters may have become 64."""
     conditions = [_longer(name, TEXT_MAX) for name in SAID]
