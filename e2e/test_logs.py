@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -181,38 +182,66 @@ def test_beyond_its_room_the_oldest_go_and_are_counted_and_the_app_neither_waits
 
 
 HOSTILE = r"""
-import json, sys, time
+import http.server, json, sys, time
 out = sys.stdout.buffer
 out.write(json.dumps({"message": "spoof", "app_id": "victim", "tenant_id": "victim"}).encode() + b"\n")
 out.write(json.dumps({"message": "forged", "traceparent": "00-00000000000000000000000000000000-x-01"}).encode() + b"\n")
 out.write(b"huge " + b"y" * 10_000_000 + b"\n")
 out.write(b"invalid \xff\xfe\x80 utf-8\n")
 out.write(b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"\n")
+out.write(b"line 0 is the last of these\n")
 out.flush()
-ends, count = time.monotonic() + 3, 0
-while time.monotonic() < ends:
-    out.write(b"%d\n" * 1000 % tuple(range(count, count + 1000)))
-    count += 1000
-out.write(json.dumps({"message": f"flooded {count}"}).encode() + b"\n")
-out.flush()
-import http.server
-http.server.HTTPServer(("", 8080), http.server.SimpleHTTPRequestHandler).serve_forever()
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        ends, written = time.monotonic() + 3, 0
+        while time.monotonic() < ends:
+            out.write(b"%d\n" * 1000 % tuple(range(written, written + 1000)))
+            written += 1000
+        out.flush()
+        text = json.dumps({"written": written}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+http.server.HTTPServer(("", 8080), Handler).serve_forever()
 """
 
 
 def test_a_hostile_app_is_corrected_limited_and_counted_and_its_neighbours_do_not_notice(talkers: Talkers) -> None:
     talkers.start("neighbour")
     talkers.start("hostile", code=HOSTILE)
-    talkers.ask("neighbour", "/start", rate=50, seconds=5)
-    written = talkers.finished("neighbour", 60)
-    eventually(lambda: talkers.arrived("neighbour"), written, timeout=30)
-    worst = max(record["late"] for record in talkers.sink.told("neighbour")["last"])
-    print(f"neighbour of a flood: the latest of its {written} lines came after {worst:.2f} s")
-    last = "flooded"
-    eventually(lambda: any(b["message"].startswith(last) for b in talkers.sink.bodies("hostile")), timeout=120)
-    for body in talkers.sink.bodies("hostile"):
+    eventually(lambda: talkers.arrived("hostile"), 1, timeout=60)
+    records = talkers.sink.told("hostile")["last"]
+    for body in (record["body"] for record in records):
         assert (body["app_id"], body["tenant_id"]) == ("hostile", talkers.apps.tenant)
+    marks = {record["body"]["message"]: record["attributes"] for record in records}
+    assert marks["spoof"]["microapp.identity.corrected"] is True
+    assert marks["forged"]["microapp.log.trace_invalid"] is True
+    assert (
+        sum(len(record["body"]["message"]) for record in records if "microapp.log.part" in record["attributes"]) > 10**6
+    )
+    assert any(message.startswith("invalid \ufffd") for message in marks)
     assert "victim" not in talkers.sink.apps()
+
+
+def test_a_line_a_microsecond_is_counted_where_it_is_too_much_and_costs_nobody_else(talkers: Talkers) -> None:
+    flooded: list[int] = []
+    thread = threading.Thread(target=lambda: flooded.append(talkers.ask("hostile", "/flood")["written"]))
+    thread.start()
+    before = talkers.ask("neighbour", "/start", rate=50, seconds=5)["written"]
+    written = talkers.finished("neighbour", 60)
+    eventually(lambda: talkers.arrived("neighbour"), written, timeout=60)
+    thread.join()
+    late = [record["late"] for record in talkers.sink.told("neighbour")["last"][before - written :]]
+    print(f"{flooded[0]} lines in 3 s; the latest of a neighbour's {len(late)} came after {max(late):.2f} s")
+    eventually(lambda: talkers.dropped("hostile") > 0, timeout=90)
+    assert talkers.apps.condition("hostile", "LogForwarding")[:2] == ("False", "RecordsDropped")
+    assert talkers.apps.condition("neighbour", "LogForwarding")[:2] == ("True", "Forwarding")
+    (state,) = [s for s in talkers.apps.pod("hostile")["status"]["containerStatuses"] if s["name"] == "app"]
+    assert state["restartCount"] == 0
+    talkers.apps.kubectl("delete", "mapp", "hostile", "-n", talkers.apps.tenant)
 
 
 BRIEF = "print('line 0 and the last'); raise SystemExit(0)"
