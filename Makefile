@@ -124,6 +124,10 @@ bench-admission: go venv ## Measure what admission adds at the API server, besid
 bench-node: go venv ## Measure what the product adds to the start of a pod, on real nodes
 	$(PY) -m hack.bench_node
 
+.PHONY: bench-logs
+bench-logs: go venv ## Measure what the way of a record costs, hop by hop, and how long it takes
+	$(PY) -m hack.bench_logs
+
 .PHONY: cover
 cover: venv ## Run the tests and show which lines they never reach
 	$(PY) -m pytest tests --cov=microapp_operator --cov-branch --cov-report=term-missing:skip-covered

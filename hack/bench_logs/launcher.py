@@ -187,12 +187,12 @@ def measure_launcher(rate: int, *, seconds: float = 20, program: Path | None = N
         app, _ = bench.app(rate, seconds + 2 * _WARM_UP, at_once=1)
         with bench.launched(app, receiver) as launcher, _before_cat(app) as cat:
             time.sleep(_WARM_UP)
-            before, cat_before, begin = _cpu(launcher.pid), _cpu(cat.pid), time.monotonic()
+            before, cat_before, begin = cpu_of(launcher.pid), cpu_of(cat.pid), time.monotonic()
             receiver.delays.clear()
             time.sleep(seconds)
             share = 100 / (time.monotonic() - begin)
-            cpu, cat_cpu = (_cpu(launcher.pid) - before) * share, (_cpu(cat.pid) - cat_before) * share
-            memory = _peak(launcher.pid)
+            cpu, cat_cpu = (cpu_of(launcher.pid) - before) * share, (cpu_of(cat.pid) - cat_before) * share
+            memory = peak_of(launcher.pid)
     p50, p99 = receiver.percentile(0.5), receiver.percentile(0.99)
     return LauncherFigures(rate, cpu, cat_cpu, memory, p50, p99)
 
@@ -209,7 +209,7 @@ def measure_flood(*, seconds: float = 3, rate: int = _FLOOD, program: Path | Non
         with bench.launched(app, receiver) as launcher:
             while not told.read_text():
                 time.sleep(0.1)
-            memory = _peak(launcher.pid)
+            memory = peak_of(launcher.pid)
         written = _Written.told(told)
     return FloodFigures(
         lines=written.lines,
@@ -223,13 +223,13 @@ def measure_flood(*, seconds: float = 3, rate: int = _FLOOD, program: Path | Non
     )
 
 
-def _cpu(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     """Seconds a process has had of the processor: fields 14 and 15 of /proc/PID/stat (proc(5))."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICK
 
 
-def _peak(pid: int) -> float:
+def peak_of(pid: int) -> float:
     """MiB a process has had in memory at most (proc(5), VmHWM)."""
     (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024 / _MIB
