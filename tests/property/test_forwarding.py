@@ -12,23 +12,29 @@ from microapp_operator.desired.context import LoggingContext, RenderContext, Run
 from microapp_operator.desired.forwarding.pods import CONTAINER, SPOOL
 from microapp_operator.desired.launching import PROGRAM
 from microapp_operator.desired.plan import build_plan
-from microapp_operator.desired.sizes import parse_size
+from microapp_operator.desired.sizes import Size, parse_size
 from microapp_operator.model import Manifest, MicroApp, RiskTier, parse
 from microapp_operator.model.microapp import LogSource
 from microapp_operator.model.quantity import parse_quantity
+from microapp_operator.settings import Images
 
 laws = settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 CHOICE = st.builds(RuntimeChoice, kind=st.just(WorkloadKind.DEPLOYMENT), wasm_runner=st.sampled_from(["", RUNNER]))
 
 
-def _pods(raw: Manifest, tier: RiskTier, runtime: RuntimeChoice, source: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _pods(
+    raw: Manifest, tier: RiskTier, runtime: RuntimeChoice, source: str, images: Images | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Pod specs without forwarding, and with it."""
     raw = {**raw, "spec": {**raw["spec"], "logging": {"source": source}}}
     app = parse(MicroApp, raw)
     found = resolve_forwarding(app, runtime, GATEWAY)
     assume(isinstance(found, LoggingContext))
     assert isinstance(found, LoggingContext)
-    plans = [build_plan(app, tier, RenderContext(runtime=runtime, logging=each)) for each in (None, found)]
+    beside = images or Images()
+    plans = [
+        build_plan(app, tier, RenderContext(runtime=runtime, images=beside, logging=each)) for each in (None, found)
+    ]
     before, after = (
         next(m for m in plan.workload if m["kind"] == "Deployment")["spec"]["template"]["spec"] for plan in plans
     )
@@ -76,6 +82,31 @@ def test_what_is_added_is_confined_and_fits_beside_the_app(
     mounted = [m for m in after["containers"][0]["volumeMounts"] if m not in before["containers"][0]["volumeMounts"]]
     assert not before_paths & {m["mountPath"] for m in mounted}
     assert all("sizeLimit" in v["emptyDir"] for v in after["volumes"] if "emptyDir" in v)
+
+
+@laws
+@given(RAW, TIER, CHOICE, st.sampled_from(LogSource))
+def test_a_pod_counts_no_more_than_its_app_and_what_the_tier_keeps_for_sidecars(
+    raw: Manifest, tier: RiskTier, runtime: RuntimeChoice, source: LogSource
+) -> None:
+    """What a quota counts (KEP-753): a sidecar adds to each init container after it. The tier's room is planned so."""
+    quota = parse_size(tier.spec.quota.cpu, tier.spec.quota.memory)
+    _, after = _pods(raw, tier, runtime, source, Images(gate=RUNNER))
+    (app,) = after["containers"]
+    running = parse_size("0", "0")
+    most = running
+    for container in after["initContainers"]:
+        size = _size(container)
+        most = most.at_least(running.plus(size))
+        running = running.plus(size) if container.get("restartPolicy") == "Always" else running
+    reserve = parse_size(tier.spec.sidecar_reserve.cpu, tier.spec.sidecar_reserve.memory)
+    allowed = _size(app).plus(parse_size(**reserve.render())).at_least(reserve)
+    assume(allowed.fits(quota))
+    assert most.at_least(running.plus(_size(app))).fits(allowed)
+
+
+def _size(container: Manifest) -> Size:
+    return parse_size(**container["resources"]["requests"])
 
 
 @laws

@@ -64,7 +64,8 @@ def forward(deployment: Manifest, tier: RiskTier, logging: LoggingContext) -> Ma
     size = parse_size(reserve.cpu, reserve.memory)
     config = {"name": CONTAINER, "configMap": {"name": CONTAINER}}
     spec["volumes"] = [*spec["volumes"], config]
-    spec["initContainers"] = [_forwarder(logging, size), *spec.get("initContainers", ())]
+    # Last: what a sidecar gets counts besides every init container that comes after it (KEP-753), the gate for one.
+    spec["initContainers"] = [*spec.get("initContainers", ()), _forwarder(logging, size)]
     app = next(c for c in spec["containers"] if c["name"] == APP)
     if logging.source is LogSource.OTLP:
         _tell(app)
