@@ -64,6 +64,8 @@ def build_gateway_config() -> dict[str, Any]:
             "prometheus": {
                 "endpoint": f":{FORWARDING_PORT}",
                 "metric_expiration": "2m",
+                # By when a pod told it: who asks two gateways has to know which is told it still.
+                "send_timestamps": True,
                 "resource_to_telemetry_conversion": {"enabled": True},
                 "without_scope_info": True,
                 # One after the other: what the exporter adds up, it adds up without a lock.
