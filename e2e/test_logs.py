@@ -2,31 +2,27 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from hack.image.static import push_static
 from hack.install import ROOT
 from hack.kubectl import Kubectl
-from hack.lab.components import FORWARDER, GATEWAY
+from hack.lab.components import GATEWAY
 from hack.lab.context import Cluster
 from hack.lab.nodelab import NodeLab
 from hack.lognode import logging_values, volume_for
 from hack.product import Product, upgraded
-from tests.support.apps import Apps, tenant_of
+from tests.support.apps import tenant_of
 from tests.support.eventually import eventually
 from tests.support.logsink import LogSink, log_sink
+from tests.support.talkers import AMPLE, RUN, Talkers
 
-TALKER = (Path(__file__).parents[1] / "tests" / "support" / "talker.py").read_text()
 SEED = {
     "timestamp": "2026-01-18T14:32:05Z",
     "app_id": "expense-helper-v2",
@@ -37,9 +33,6 @@ SEED = {
     "outcome": "success",
     "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
 }
-RUN = "import os; exec(os.environ['CODE'])"
-"""A word of a command is short, and a variable less so."""
-AMPLE = {"cpu": "200m", "memory": "128Mi"}
 
 
 @pytest.fixture(scope="module")
@@ -54,56 +47,6 @@ def logging(lab: NodeLab, kubectl: Kubectl, platform: Product, sink: LogSink) ->
     values, off = logging_values(lab, sink.endpoint), {"logging": {"enabled": False}}
     with volume_for(lab, kubectl, platform.namespace), upgraded(platform, values, off):
         yield platform
-
-
-@dataclass(frozen=True)
-class Talkers:
-    """Apps that write what a test has them write."""
-
-    apps: Apps
-    sink: LogSink
-
-    def start(self, *names: str, source: str = "stdout", code: str = TALKER) -> None:
-        """Apps that run ``code``, by name; returns when they are ready."""
-        to = ["/logs/app.log"] if source == "file" else []
-        run = {"command": ["python3", "-c", RUN, *to], "env": [{"name": "CODE", "value": code}]}
-        runtime = {**run, "port": 8080, "resources": AMPLE}
-        for name in names:
-            self.apps.apply(name, runtime=runtime, logging={"source": source})
-        self.apps.wait(*names, seconds=180)
-
-    def ask(self, name: str, path: str, **query: Any) -> dict[str, Any]:
-        """What a talker answers."""
-        url = f"http://127.0.0.1:8080{path}?{urlencode(query)}"
-        code = f"import urllib.request as u; print(u.urlopen({url!r}).read().decode())"
-        found: dict[str, Any] = json.loads(self.apps.python(name, code))
-        return found
-
-    def finished(self, name: str, seconds: float) -> int:
-        """How many lines it wrote, once it has written the last."""
-        eventually(lambda: self.ask(name, "/stats")["busy"], wanted=False, timeout=seconds)
-        return int(self.ask(name, "/stats")["written"])
-
-    def arrived(self, name: str) -> int:
-        return int(self.sink.told(name)["lines"])
-
-    def kill_forwarder(self, name: str) -> None:
-        """SIGKILL to the Collector of its pod."""
-        uid = self.apps.pod(name)["metadata"]["uid"]
-        (process,) = [p for p in Path("/proc").glob("[0-9]*") if _is_forwarder(p, uid)]
-        os.kill(int(process.name), signal.SIGKILL)
-
-    def dropped(self, name: str) -> int:
-        app = json.loads(self.apps.kubectl("get", "mapp", name, "-n", self.apps.tenant, "-o", "json"))
-        return int((app["status"].get("logging") or {}).get("dropped", 0))
-
-
-def _is_forwarder(process: Path, uid: str) -> bool:
-    try:
-        called = (process / "cmdline").read_bytes().startswith(f"/{FORWARDER.name}\0".encode())
-        return called and f"POD_UID={uid}".encode() in (process / "environ").read_bytes().split(b"\0")
-    except OSError:
-        return False  # it has ended meanwhile
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +209,31 @@ def test_a_pod_that_ends_at_once_and_a_job_deliver_their_last_line(talkers: Talk
         eventually(lambda: talkers.sink.told("speaker")["highest"], 77)
     finally:
         kubectl("delete", "job", name, "-n", home, "--wait=false")
+
+
+def test_one_trace_goes_through_two_apps_as_the_examples_have_it(talkers: Talkers) -> None:
+    apps, code = talkers.apps, (ROOT / "examples" / "logging" / "app.py").read_text()
+
+    def apply(name: str, downstream: str = "", **spec: Any) -> None:
+        given = {"CODE": code, "DOWNSTREAM": downstream}
+        env = [{"name": key, "value": value} for key, value in given.items()]
+        apps.apply(
+            name, runtime={"command": ["python3", "-c", RUN], "env": env, "port": 8080, "resources": AMPLE}, **spec
+        )
+
+    def peer(name: str) -> dict[str, str]:
+        return {"namespace": apps.tenant, "name": name}
+
+    apply("ledger", ingress={"from": [{"microApp": peer("form")}]})
+    calls = {"name": "ledger", "microApp": peer("ledger"), "port": 8080, "dataClassification": "internal"}
+    apply("form", f"http://ledger.{apps.home('ledger')}.svc/", egress=[{**calls, "justification": "books it"}])
+    apps.wait("ledger", "form", seconds=180)
+    parent = f"00-{SEED['trace_id']}-00f067aa0ba902b7-01"
+    ask = "u.urlopen(u.Request('http://127.0.0.1:8080/filed', headers={'traceparent': %r}))" % parent  # noqa: UP031
+    eventually(lambda: apps.python("form", f"import urllib.request as u; print({ask}.status)").strip(), "200")
+    for name in ("form", "ledger"):
+        said = {"trace_id": SEED["trace_id"], "app_id": name, "outcome": "success"}
+        eventually(lambda name=name, said=said: any(said.items() <= b.items() for b in talkers.sink.bodies(name)))
 
 
 def test_the_command_line_shows_recent_records_with_their_trace(talkers: Talkers, cluster: Cluster) -> None:
