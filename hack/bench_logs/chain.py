@@ -21,15 +21,15 @@ from hack.bench_logs.launcher import cpu_of, peak_of
 from hack.bench_logs.sink import MARK
 from hack.kubectl import Kubectl
 from hack.lab.build import LabError, binary, ensure_built
-from hack.lab.components import FORWARDER, GATEWAY, LAUNCHER
+from hack.lab.components import FORWARDER, GATEWAY, LAUNCHER, Component
 from hack.lab.context import Cluster
 from hack.lab.controlplane import free_ports
 from hack.loggateway import TARGET
 from microapp_operator.desired.forwarding import build_sidecar_config
 from microapp_operator.desired.forwarding.sinks import build_otlp, build_sinks
 
-_MEMORY: Final = 96 * 2**20
-"""Bytes a forwarder has in a pod of the tiers that ship."""
+_MEMORY: Final = {FORWARDER: 96 * 2**20, GATEWAY: 2**30}
+"""Bytes they have in their pods: by the tiers that ship, and by the chart. Go is told of four fifths (GOMEMLIMIT)."""
 _WARM_UP: Final = 3.0
 _APP: Final = f"""
 import json, os, sys, time
@@ -56,14 +56,23 @@ class Hop:
 
 @dataclass(frozen=True)
 class ChainFigures:
-    """At one rate; delays from the app's write to the sink, in milliseconds."""
+    """At one rate; delays from the app's write to the sink, in milliseconds.
+
+    arrived: lines that did at least once. again: how often one came that had come before.
+    """
 
     rate: int
     written: int
     arrived: int
+    again: int
     p50: float
     p99: float
     hops: dict[str, Hop]
+
+    @property
+    def lost(self) -> int:
+        """Lines that never came."""
+        return self.written - self.arrived
 
 
 class Chain:
@@ -84,11 +93,11 @@ class Chain:
             stack.callback(sink.kill)
             assert sink.stdout is not None
             self._sink = f"http://127.0.0.1:{int(sink.stdout.readline())}"
-            self._start(stack, "gateway", GATEWAY.name, [TARGET, self._file("sinks", self._sinks()), *self._here()])
-            self._start(stack, "bare", FORWARDER.name, [self._file("bare", self._bare())])
+            self._start(stack, "gateway", GATEWAY, [TARGET, self._file("sinks", self._sinks()), *self._here()])
+            self._start(stack, "bare", FORWARDER, [self._file("bare", self._bare())])
             config = build_sidecar_config(f"http://127.0.0.1:{self._idle}", port=self._first)
             config["extensions"]["health_check"]["endpoint"] = f"127.0.0.1:{self._more[0]}"
-            self._start(stack, "forwarder", FORWARDER.name, [self._file("forwarder", config)])
+            self._start(stack, "forwarder", FORWARDER, [self._file("forwarder", config)])
             self._wait()
             yield self
 
@@ -110,24 +119,27 @@ class Chain:
             used = {name: cpu_of(each.pid) - before[name] for name, each in processes.items()}
             peaks = {name: peak_of(each.pid) for name, each in processes.items()}
             told = self._ask()
-            launcher.wait()
-        written, arrived = int(rate * (seconds + 2 * _WARM_UP)), early["count"] + told["count"]
-        deadline = time.monotonic() + 60
-        while arrived < written and time.monotonic() < deadline:
-            time.sleep(0.5)
-            arrived += self._ask()["count"]
+            if launcher.wait():
+                raise LabError(f"the app or its launcher failed: status {launcher.returncode}")
+        written = int(rate * (seconds + 2 * _WARM_UP))
+        arrived, again = self._rest(written, [early, told])
         hops = {
             name: Hop(used[name] / passed * 100, used[name] / max(told["count"], 1) * 1e6, peaks[name])
             for name in processes
         }
-        return ChainFigures(rate, written, arrived, told["p50"], told["p99"], hops)
+        return ChainFigures(rate, written, arrived, again, told["p50"], told["p99"], hops)
 
-    def _start(self, stack: ExitStack, role: str, program: str, files: list[Path]) -> None:
-        component = {each.name: each for each in (FORWARDER, GATEWAY)}[program]
+    def _rest(self, written: int, told: list[dict[str, Any]]) -> tuple[int, int]:
+        """(lines that arrived, how often one came again) once all have, or no more seem to come."""
+        deadline = time.monotonic() + 60
+        while sum(each["count"] for each in told) < written and time.monotonic() < deadline:
+            time.sleep(0.5)
+            told.append(self._ask())
+        return sum(each["count"] for each in told), sum(each["again"] for each in told)
+
+    def _start(self, stack: ExitStack, role: str, component: Component, files: list[Path]) -> None:
         told = {"POD_UID": self._uid, "POD_NAMESPACE": "default", "REDACTION_KEY": "k" * 64}
-        told |= {"KUBECONFIG": str(self._cluster.kubeconfig), "GOMEMLIMIT": str(int(0.8 * _MEMORY))}
-        if role == "gateway":
-            del told["GOMEMLIMIT"]
+        told |= {"KUBECONFIG": str(self._cluster.kubeconfig), "GOMEMLIMIT": str(int(0.8 * _MEMORY[component]))}
         command = [str(binary(component)), *(f"--config={file}" for file in files)]
         with (self._folder / f"{role}.log").open("wb") as log:
             self._running[role] = subprocess.Popen(command, env={**os.environ, **told}, stdout=log, stderr=log)
@@ -145,7 +157,8 @@ class Chain:
                 )
             except OSError as error:
                 if time.monotonic() > deadline:
-                    raise LabError(f"nothing gets through to the sink: {error}; see {self._folder}/*.log") from error
+                    tails = "\n".join(path.read_text()[-1500:] for path in self._folder.glob("*.log"))
+                    raise LabError(f"nothing gets through to the sink: {error}\n{tails}") from error
                 time.sleep(0.2)
             else:
                 break

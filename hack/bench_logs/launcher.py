@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
 
+from hack.bench_admission.load import percentile
 from hack.lab.build import binary, ensure_built
 from hack.lab.components import LAUNCHER
 
@@ -57,11 +58,6 @@ class LauncherFigures:
     memory_mib: float
     delay_p50_ms: float
     delay_p99_ms: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times as much of the processor as ``cat``."""
-        return self.cpu / self.cat_cpu
 
 
 @dataclass(frozen=True)
@@ -119,11 +115,6 @@ class _Receiver:
         for record in logs["scopeLogs"][0]["logRecords"]:
             written = record["body"]["stringValue"].rpartition('"time":')[2].removesuffix("}")
             self.delays.append((now - int(written)) / 1e6)
-
-    def percentile(self, part: float) -> float:
-        """In milliseconds."""
-        ordered = sorted(self.delays)
-        return ordered[int(len(ordered) * part)]
 
 
 @dataclass
@@ -193,7 +184,7 @@ def measure_launcher(rate: int, *, seconds: float = 20, program: Path | None = N
             share = 100 / (time.monotonic() - begin)
             cpu, cat_cpu = (cpu_of(launcher.pid) - before) * share, (cpu_of(cat.pid) - cat_before) * share
             memory = peak_of(launcher.pid)
-    p50, p99 = receiver.percentile(0.5), receiver.percentile(0.99)
+    p50, p99 = (percentile(sorted(receiver.delays), part) for part in (50, 99))
     return LauncherFigures(rate, cpu, cat_cpu, memory, p50, p99)
 
 
