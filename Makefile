@@ -75,7 +75,7 @@ launcher-image: go venv ## Build the image of the launcher, which sets variables
 	$(PY) -m hack.image.static launcher
 
 .PHONY: collector-images
-collector-images: go venv ## Build the images of the log forwarder and the log gateway into dist/ (5 GB of memory)
+collector-images: go venv ## Build the images of the log forwarder and the log gateway into dist/
 	$(PY) -m hack.image.static forwarder gateway
 
 .PHONY: collector

@@ -31,7 +31,18 @@ PANELS: Final[tuple[Panel, ...]] = (
                 "refused by {{exporter}}",
             ),
         ),
-        "Refused is lost. Datadog's exporter says delivered once it has them in memory.",
+        "Refused is lost.",
+    ),
+    Panel(
+        "Refusals of sinks",
+        "ops",
+        (
+            (
+                rate("microapp_log_sink_refusals_total", "server_address, status", _OF_GATEWAY),
+                "{{status}} from {{server_address}}",
+            ),
+        ),
+        "Requests of many records each. After 400 and 413 these are lost, after all else the sink is asked again.",
     ),
     Panel(
         "Waiting for sinks",

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hack.lab.components import Component
+
+_NEIGHBOUR = re.compile(r"^replace \S+ => (\.\S+)$", re.MULTILINE)
 
 
 class LabError(Exception):
@@ -49,11 +52,20 @@ def ensure_built(*components: Component) -> None:
 
 def _key(component: Component) -> str:
     digest = hashlib.sha256(f"{component.package} {component.ldflags}".encode())
-    sources = sorted(component.module.glob("*.go"))
-    for path in (component.module / "go.mod", component.module / "go.sum", *sources):
+    modules = (component.module, *_neighbours(component.module))
+    for path in (path for module in modules for path in _files(module)):
         if path.exists():  # a module without dependencies has no go.sum
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _neighbours(module: Path) -> list[Path]:
+    """Other modules of this repository that ``module`` is built with."""
+    return [module / folder for folder in _NEIGHBOUR.findall((module / "go.mod").read_text())]
+
+
+def _files(module: Path) -> list[Path]:
+    return [module / "go.mod", module / "go.sum", *sorted(module.glob("*.go"))]
 
 
 @contextmanager

@@ -95,16 +95,6 @@ def test_what_a_full_queue_has_no_room_for_is_refused_at_once(tmp_path: Path, cl
             eventually(lambda: len(siem.records), 2 * EACH + full)
 
 
-def test_what_the_siem_refuses_for_good_is_counted(tmp_path: Path, cluster: Cluster, pod: Pod) -> None:
-    """It is lost: OTLP says so of most answers, and a wrong token is one of them."""
-    with Receiver(answer=lambda: (401, b"")) as siem:
-        gateway = made(tmp_path, cluster, siem.port)
-        with gateway.running():
-            Sender(gateway, pod).send(1)
-            failed = "otelcol_exporter_send_failed_log_records_total"
-            eventually(lambda: gateway.total(gateway.telemetry, failed, exporter="otlp_http"), EACH)
-
-
 def series(name: str, kind: str, number: dict[str, Any], unit: str = "{record}") -> dict[str, Any]:
     point = {**number, "timeUnixNano": "1", "attributes": [{"key": "app_id", "value": {"stringValue": "forged"}}]}
     cumulative = {"aggregationTemporality": 2, "isMonotonic": True} if kind == "sum" else {}

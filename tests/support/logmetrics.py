@@ -13,6 +13,7 @@ TELEMETRY: Final = {
     "otelcol_exporter_send_failed_log_records_total": _SENT,
     "otelcol_exporter_enqueue_failed_log_records_total": _SENT,
     "otelcol_receiver_refused_log_records_total": {"receiver"},
+    "microapp_log_sink_refusals_total": {"server_address", "status"},
 }
 """Its own, at port 8888: each series to labels it has; there are others."""
 FORWARDING: Final = {

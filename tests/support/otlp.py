@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,12 +17,14 @@ _TAKEN: Answer = (200, b"{}")
 class Receiver:
     """An OTLP/HTTP receiver. port: 0 for a free one. answer: what it says to a request; may take its time.
 
-    answer_report: the same to metrics, which are kept in reports. resources: ResourceLogs as they came.
+    answer_report: the same to metrics, which are kept in reports. headers: of its answers. resources: ResourceLogs as
+    they came.
     """
 
     port: int = 0
     answer: Callable[[], Answer] = lambda: _TAKEN
     answer_report: Callable[[], Answer] = lambda: _TAKEN
+    headers: dict[str, str] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
     resources: list[dict[str, Any]] = field(default_factory=list)
     dropped: int = 0
@@ -34,11 +37,11 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                assert self.headers["Content-Type"] == "application/json"
-                sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                sent = this.read(self.headers, self.rfile.read(int(self.headers["Content-Length"])))
                 status, body = this._take(self.path, sent)
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
+                for name, text in {**this.headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name, text)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -53,6 +56,12 @@ class Receiver:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def read(self, headers: Message, sent: bytes) -> dict[str, Any]:
+        """A request in the form it has in JSON."""
+        assert headers["Content-Type"] == "application/json"
+        said: dict[str, Any] = json.loads(sent)
+        return said
 
     def clear(self) -> None:
         """Forget what came."""

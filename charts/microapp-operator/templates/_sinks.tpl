@@ -4,6 +4,10 @@
 {{- $sinks := .Values.logging.sinks -}}
 {{- $share := include "microapp-operator.share" (dict "of" .Values.logging.gateway.persistence.size "percent" 40) | int64 -}}
 {{- $queue := include "microapp-operator.sinkQueue" (div $share (len $sinks)) -}}
+{{- if or $sinks.otlp $sinks.datadog -}}
+extensions:
+  steadfast: {}
+{{ end -}}
 exporters:
   {{- with $sinks.otlp }}
   otlp_http:
@@ -17,16 +21,15 @@ exporters:
       {{ $name | quote }}: "${env:OTLP_HEADER_{{ $number }}}"
       {{- end }}
     {{- end }}
+    middlewares: [{id: steadfast}]
     {{- $queue | nindent 4 }}
     {{- include "microapp-operator.sinkRetry" . | nindent 4 }}
   {{- end }}
   {{- with $sinks.datadog }}
-  datadog:
-    api: {site: {{ .site | quote }}, key: "${env:DATADOG_API_KEY}", fail_on_invalid_key: false}
-    # Else it would ask around for a name of this machine, and tell Datadog about it.
-    hostname: microapp-log-gateway
-    host_metadata: {enabled: false}
-    logs: {batch_wait: 1{{ with .endpoint }}, endpoint: {{ . | replace "$" "$$" | quote }}{{ end }}}
+  otlp_http/datadog:
+    endpoint: {{ .endpoint | default (printf "https://otlp.%s" .site) | replace "$" "$$" | quote }}
+    headers: {dd-api-key: "${env:DATADOG_API_KEY}"}
+    middlewares: [{id: steadfast}]
     {{- $queue | nindent 4 }}
     {{- include "microapp-operator.sinkRetry" . | nindent 4 }}
   {{- end }}
@@ -53,12 +56,16 @@ exporters:
       {enabled: true, initial_interval: 1s, max_interval: 30s, max_retries: 1000000, retry_on_status: [429, 502, 503, 504]}
   {{- end }}
 service:
+  {{- if or $sinks.otlp $sinks.datadog }}
+  # All of them: the list takes the place of the one in gateway.yaml.
+  extensions: [health_check, file_storage/queue, steadfast]
+  {{- end }}
   pipelines:
     {{- if $sinks.otlp }}
     logs/otlp_http: {receivers: [forward], exporters: [otlp_http]}
     {{- end }}
     {{- if $sinks.datadog }}
-    logs/datadog: {receivers: [forward], processors: [transform/datadog], exporters: [datadog]}
+    logs/datadog: {receivers: [forward], processors: [transform/datadog], exporters: [otlp_http/datadog]}
     {{- end }}
     {{- if $sinks.splunkHec }}
     logs/splunk_hec: {receivers: [forward], exporters: [splunk_hec]}

@@ -32,7 +32,7 @@ from microapp_operator.desired.forwarding.redaction import (
     build_marked,
     build_redaction,
 )
-from microapp_operator.desired.forwarding.sinks import FORWARD, STORAGE, build_shapes
+from microapp_operator.desired.forwarding.sinks import EXTENSIONS, FORWARD, STORAGE, build_shapes
 
 PORT: Final = 4318
 PLATFORM_PORT: Final = 4319
@@ -85,7 +85,7 @@ def build_gateway_config() -> dict[str, Any]:
                 },
             },
         },
-        "service": {"extensions": ["health_check", STORAGE], "telemetry": _telemetry(), "pipelines": _pipelines()},
+        "service": {"extensions": list(EXTENSIONS), "telemetry": _telemetry(), "pipelines": _pipelines()},
     }
 
 
