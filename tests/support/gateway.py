@@ -70,8 +70,8 @@ class Gateway:
     def measured(self, port: int) -> dict[str, float]:
         """{"name{labels}": value} of one of its pages of metrics."""
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            rows = [line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[:1] not in ("", "#")]
-        return {name: float(value) for name, value in rows}
+            rows = [_row(line) for line in answer.read().decode().splitlines() if line[:1] not in ("", "#")]
+        return dict(rows)
 
     def total(self, port: int, name: str, **labels: str) -> float:
         """The sum of all series of ``name`` with those labels."""
@@ -110,3 +110,10 @@ class Gateway:
                 return bool(answer.status == 200)
         except OSError:
             return False
+
+
+def _row(line: str) -> tuple[str, float]:
+    """Series and value of a line of Prometheus text, which may end in a time."""
+    head, brace, tail = line.rpartition("}")
+    name, value, *_ = [head + brace, *tail.split()] if brace else line.split()
+    return name, float(value)
