@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.support.samples import LOGGING, make_app, make_tier
 
+from microapp_operator.conditions import compute_status
 from microapp_operator.decide.decision import Decision, Surroundings, evaluate
 from microapp_operator.decide.forwarding import LogGateway
 from microapp_operator.decide.forwarding_view import Delivery, ForwardingView, judge_forwarding
@@ -21,6 +22,7 @@ from microapp_operator.reconcile.forwarding import ForwardingWatcher
 from microapp_operator.reconcile.queue import Key
 from microapp_operator.reconcile.store import Store
 from microapp_operator.settings import Capabilities, Images
+from microapp_operator.view import View
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 GATEWAY = LogGateway(LOGGING, "10.96.0.40:4318")
@@ -158,6 +160,15 @@ AWAY = Finding(Reason.LOG_GATEWAY_UNREACHABLE, "", "no answer.")
 )
 def test_log_forwarding_says_the_worst(view: ForwardingView, said: tuple[str, Reason]) -> None:
     assert judge_forwarding(view, RUNNING, runs=True)[:2] == said
+
+
+def test_what_pods_told_last_stands_in_status_until_others_tell() -> None:
+    app = make_app()
+    told = compute_status(app.status, View(1, forwarding=ForwardingView(replace(CALM, dropped=3), None, NOW)), NOW)
+    assert told.logging is not None
+    assert (told.logging.dropped, told.logging.last_delivered_time) == (3, "2026-06-01T11:00:00Z")
+    nobody = compute_status(told, View(1, forwarding=ForwardingView(Delivery(), None, NOW)), NOW)
+    assert nobody.logging == told.logging
 
 
 def test_log_forwarding_without_a_gateway_or_pods_or_a_spec() -> None:

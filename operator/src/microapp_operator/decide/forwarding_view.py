@@ -58,6 +58,10 @@ class ForwardingView:
     at: datetime | None = None
     before: tuple[Condition, ...] = ()
 
+    def told(self) -> LoggingStatus | None:
+        """What pods have told, for the app's status; None while none does, and what they told last still stands."""
+        return self.delivery.status() if self.delivery is not None and self.delivery.pods else None
+
 
 def judge_forwarding(view: ForwardingView, decision: Decision | None, *, runs: bool) -> tuple[str, Reason, str]:
     """Status, reason and message of LogForwarding. runs: the app has pods."""
