@@ -104,16 +104,17 @@ def test_it_is_asked_when_it_says_to_be(status: int, siem: Receiver, gateway: Ga
         eventually(lambda: '"interval":"1h0m0s"' in gateway.log.read_text())
 
 
+@pytest.mark.parametrize("status", [302, 307])
 def test_a_redirect_gets_neither_the_records_nor_the_credentials(
-    siem: Receiver, tmp_path: Path, cluster: Cluster, pod: Pod
+    status: int, siem: Receiver, tmp_path: Path, cluster: Cluster, pod: Pod
 ) -> None:
     with Receiver() as elsewhere:
-        siem.answer, siem.headers = lambda: (307, b""), {"Location": f"http://127.0.0.1:{elsewhere.port}/v1/logs"}
+        siem.answer, siem.headers = lambda: (status, b""), {"Location": f"http://127.0.0.1:{elsewhere.port}/v1/logs"}
         sinks = build_sinks(build_otlp(f"http://127.0.0.1:{siem.port}", {"x-key": "secret"}), queue_bytes=2**26)
         gateway = Gateway(tmp_path, cluster, sinks, READABLE, QUICK, key=secrets.token_hex(16))
         with gateway.running():
             sent = send(gateway, pod, "before")
-            eventually(lambda: total(gateway, REFUSALS, status="307") > 20)
+            eventually(lambda: total(gateway, REFUSALS, status=str(status)) > 20)
             siem.answer = lambda: YES
             eventually(lambda: set(siem.ids()), sent)
         assert elsewhere.records == []
