@@ -13,7 +13,7 @@ POLICY = "d" * 64
 """Digest of the policy bundle that approvals name."""
 
 LOGGING = LoggingSettings(
-    namespace="microapp-system",
+    namespace="log-platform",
     service="gateway",
     pods_service="gateway-pods",
     pod_labels={"app.kubernetes.io/component": "log-gateway"},
