@@ -277,6 +277,15 @@ def test_a_loss_is_noticed_when_the_count_rises() -> None:
     assert view.delivery.dropped_at == rounds.world.time
 
 
+def test_a_gateway_that_starts_anew_makes_no_old_loss_a_new_one() -> None:
+    rounds = _Rounds()
+    rounds.look(replace(REPORT, dropped=5))
+    rounds.look()
+    view = rounds.look(replace(REPORT, dropped=5))
+    assert view.delivery is not None
+    assert view.delivery.dropped_at is None
+
+
 def test_when_the_last_record_was_lost_outlives_the_process() -> None:
     rounds = _Rounds(logging={"dropped": 5, "lastDroppedTime": "2026-06-01T11:55:00Z"})
     view = rounds.look(replace(REPORT, dropped=5))

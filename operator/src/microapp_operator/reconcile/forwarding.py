@@ -46,7 +46,7 @@ class ForwardingWatcher:
     clock: Clock
     on_news: Callable[[Key], None]
     interval: float = INTERVAL
-    _dropped: dict[str, int] = field(default_factory=dict)
+    _dropped: dict[Key, dict[str, int]] = field(default_factory=dict)
     _dropped_at: dict[Key, datetime] = field(default_factory=dict)
     _missing: dict[Key, int] = field(default_factory=dict)
     _took: dict[tuple[str, str], tuple[float, datetime]] = field(default_factory=dict)
@@ -93,15 +93,16 @@ class ForwardingWatcher:
         for key in keys:
             delivery = self._delivery(key, reports.get(key, ()), now)
             self._put(key, ForwardingView(delivery, trouble, now))
-        there = {report.pod for report in reading.pods}
-        self._dropped = {pod: count for pod, count in self._dropped.items() if pod in there}
-        self._missing = {key: rounds for key, rounds in self._missing.items() if key in keys}
-        self._dropped_at = {key: time for key, time in self._dropped_at.items() if key in keys}
+        for memory in (self._dropped, self._missing, self._dropped_at):
+            for key in memory.keys() - set(keys):
+                del memory[key]
 
     def _delivery(self, key: Key, reports: Iterable[PodReport], now: datetime) -> Delivery:
         told = tuple(reports)
         self._compare(key, told, now)
         absent = max(self._ready(key) - len(told), 0)
+        if not absent:  # a gateway that has just started has not heard of all: they aren't new when it has
+            self._dropped[key] = {each.pod: each.dropped for each in told}
         self._missing[key] = self._missing.get(key, 0) + 1 if absent else 0
         return Delivery(
             pods=len(told),
@@ -119,10 +120,11 @@ class ForwardingWatcher:
         known = key in self._missing
         if not known and (before := self._recorded(key)) is not None:
             self._dropped_at[key] = before
+        before_this = self._dropped.setdefault(key, {})
         for each in told:
-            if known and each.dropped > self._dropped.get(each.pod, 0):
+            if known and each.dropped > before_this.get(each.pod, 0):
                 self._dropped_at[key] = now
-            self._dropped[each.pod] = each.dropped
+            before_this[each.pod] = each.dropped
 
     def _recorded(self, key: Key) -> datetime | None:
         status = (self.store.app(key) or {}).get("status", {}).get("logging") or {}
@@ -136,6 +138,7 @@ class ForwardingWatcher:
 
     def _stuck(self, sinks: Iterable[SinkState], now: datetime) -> Finding | None:
         """The first sink that has taken nothing for a while although something waits for it."""
+        stuck = []
         for sink in sinks:
             place = (sink.pod, sink.name)
             sent, since = self._took.get(place, (-1.0, now))
@@ -145,8 +148,8 @@ class ForwardingWatcher:
             if now - since >= _STUCK:
                 minutes = int((now - since).total_seconds() // 60)
                 message = f"sink {sink.name} has taken nothing for {minutes} min, and the log gateway keeps what waits."
-                return Finding(Reason.SINK_FAILING, "", message)
-        return None
+                stuck.append(Finding(Reason.SINK_FAILING, "", message))
+        return stuck[0] if stuck else None
 
     def _put(self, key: Key, view: ForwardingView) -> None:
         """Keep what is news, and have the app looked at for it."""
