@@ -93,5 +93,10 @@ GATEWAY = Component("gateway", _PRODUCT / "collector" / "gateway", ".", _STRIP)
 VEGETA = Component("vegeta", GO / "vegeta", "github.com/tsenart/vegeta/v12", _STRIP)
 """Loads the API server and the webhook for `make bench-admission`."""
 
+VICTORIA_LOGS = Component(
+    "victoria-logs", GO / "victorialogs", "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs", _STRIP
+)
+"""A log store that takes what senders for Splunk, Elasticsearch and OTLP send, and tells what it has kept."""
+
 HELM = Component("helm", GO / "helm", "helm.sh/helm/v4/cmd/helm", _STRIP)
 """Installs the chart in the tests as a user does."""
