@@ -4,7 +4,8 @@
 // expired key (401, 403), a mistyped path (404), a server with a fault (500). None of those is about the records, so they
 // are asked again here until somebody has mended it. Only 400 and 413 are about the records: they stay final, or what a
 // sink will never take would hold up the rest. A redirect isn't followed: as a rule it leads to a page that says yes to
-// anybody, and the credentials would go there, too.
+// anybody, and the credentials would go there, too. For the same reason a page (text/html) is no success, whatever its
+// status, and what answers without the headers that its kind of sink always has isn't one.
 package steadfast
 
 import (
@@ -12,6 +13,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"strconv"
 
@@ -26,72 +28,158 @@ import (
 const (
 	name       = "microapps.dev/collector/steadfast"
 	retryAfter = "Retry-After"
+	protobuf   = "application/x-protobuf"
 	// Of an answer so much is read, for the sake of its connection, which serves the next request then.
 	drained = 1 << 16
 )
 
-// NewFactory makes the extension "steadfast", for the `middlewares` of exporters; it has no settings.
+// Config is of the sinks that one such extension stands before.
+type Config struct {
+	// AnswersWith are headers that a success has when it is from such a sink, and their values.
+	AnswersWith map[string]string `mapstructure:"answers_with"`
+}
+
+// NewFactory makes the extension "steadfast", for the `middlewares` of exporters.
 func NewFactory() extension.Factory {
-	settings := func() component.Config { return &struct{}{} }
+	settings := func() component.Config { return &Config{} }
 	return extension.NewFactory(component.MustNewType("steadfast"), settings, create, component.StabilityLevelStable)
 }
 
 type steadfast struct {
 	component.StartFunc
 	component.ShutdownFunc
+	config   *Config
 	refusals metric.Int64Counter
+	rejected metric.Int64Counter
 }
 
 var _ extensionmiddleware.HTTPClient = (*steadfast)(nil)
 
-func create(_ context.Context, settings extension.Settings, _ component.Config) (extension.Extension, error) {
-	refusals, err := settings.MeterProvider.Meter(name).Int64Counter(
+func create(_ context.Context, settings extension.Settings, config component.Config) (extension.Extension, error) {
+	meter := settings.MeterProvider.Meter(name)
+	refusals, err := meter.Int64Counter(
 		"microapp.log.sink.refusals",
 		metric.WithDescription("Answers of sinks that weren't a success, by their status."),
 		metric.WithUnit("{answer}"),
 	)
-	return &steadfast{refusals: refusals}, err
+	if err != nil {
+		return nil, err
+	}
+	rejected, err := meter.Int64Counter(
+		"microapp.log.sink.rejected",
+		metric.WithDescription("Records that a sink refused for good within an answer that was a success."),
+		metric.WithUnit("{record}"),
+	)
+	return &steadfast{config: config.(*Config), refusals: refusals, rejected: rejected}, err
 }
 
 // GetHTTPRoundTripper is asked by each exporter at its start.
 func (s *steadfast) GetHTTPRoundTripper(context.Context) (extensionmiddleware.WrapHTTPRoundTripperFunc, error) {
 	return func(_ context.Context, next http.RoundTripper) (http.RoundTripper, error) {
-		return &sender{next, s.refusals}, nil
+		return &sender{next, s}, nil
 	}, nil
 }
 
 type sender struct {
-	next     http.RoundTripper
-	refusals metric.Int64Counter
+	next http.RoundTripper
+	*steadfast
 }
 
-// RoundTrip hands a request on, and makes a "not now" of what the exporter would take for a "never".
+// RoundTrip hands a request on, and makes a "not now" of what the exporter would take for a "never", or for a "yes" that
+// it isn't.
 func (s *sender) RoundTrip(request *http.Request) (*http.Response, error) {
 	answer, err := s.next.RoundTrip(request)
-	if err != nil || answer.StatusCode/100 == 2 {
+	if err != nil {
 		return answer, err
 	}
-	s.refusals.Add(request.Context(), 1, metric.WithAttributes(
-		attribute.String("server.address", request.URL.Host),
-		attribute.String("status", strconv.Itoa(answer.StatusCode)),
-	))
+	sink := attribute.String("server.address", request.URL.Host)
+	if answer.StatusCode/100 == 2 {
+		flaw := s.flaw(answer)
+		if flaw == "" {
+			return answer, s.count(request.Context(), answer, sink)
+		}
+		soften(answer, flaw)
+		s.refusals.Add(request.Context(), 1, metric.WithAttributes(sink, attribute.String("status", "no sink")))
+		return answer, nil
+	}
+	status := attribute.String("status", strconv.Itoa(answer.StatusCode))
+	s.refusals.Add(request.Context(), 1, metric.WithAttributes(sink, status))
 	switch answer.StatusCode {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge: // final
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 	default:
-		soften(answer)
+		soften(answer, "")
 	}
 	return answer, nil
 }
 
+// flaw is why a success is none: it is from something else than the sink. Empty when it is one.
+func (s *sender) flaw(answer *http.Response) string {
+	kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
+	if kind == "text/html" {
+		return " with a page (text/html)"
+	}
+	for header, value := range s.config.AnswersWith {
+		if answer.Header.Get(header) != value {
+			return fmt.Sprintf(" without %s: %s", header, value)
+		}
+	}
+	return ""
+}
+
+// count notes what a success says it has refused (opentelemetry-proto, ExportLogsServiceResponse: field 1 is
+// partial_success, whose field 1 is rejected_log_records), and leaves the answer as it was.
+func (s *sender) count(ctx context.Context, answer *http.Response, sink attribute.KeyValue) error {
+	if answer.Header.Get("Content-Type") != protobuf {
+		return nil
+	}
+	said, err := io.ReadAll(io.LimitReader(answer.Body, drained))
+	if err != nil {
+		_ = answer.Body.Close()
+		return err
+	}
+	answer.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(said), answer.Body), answer.Body}
+	if partial, _ := first(said); len(partial) > 0 {
+		if _, records := first(partial); records > 0 {
+			s.rejected.Add(ctx, int64(records), metric.WithAttributes(sink))
+		}
+	}
+	return nil
+}
+
+// first is field 1 of a message: its bytes or its number, whichever it is; neither of what is no message.
+func first(message []byte) (held []byte, number uint64) {
+	for len(message) > 0 {
+		field, kind, size := protowire.ConsumeTag(message)
+		if size < 0 {
+			return nil, 0
+		}
+		message = message[size:]
+		size = protowire.ConsumeFieldValue(field, kind, message)
+		if size < 0 {
+			return nil, 0
+		}
+		if field == 1 && kind == protowire.BytesType {
+			held, _ = protowire.ConsumeBytes(message)
+		} else if field == 1 && kind == protowire.VarintType {
+			number, _ = protowire.ConsumeVarint(message)
+		}
+		message = message[size:]
+	}
+	return held, number
+}
+
 // soften makes a 503 of an answer. The exporter looks for words in its body, as OTLP has it (google.rpc.Status, whose
-// field 2 is the message), and logs them: that is where the true status is.
-func soften(answer *http.Response) {
-	said := fmt.Sprintf("asked again after %d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
+// field 2 is the message), and logs them: that is where the true status is, and flaw, what is wrong with it besides.
+func soften(answer *http.Response, flaw string) {
+	said := fmt.Sprintf("asked again after %d %s%s", answer.StatusCode, http.StatusText(answer.StatusCode), flaw)
 	body := protowire.AppendString(protowire.AppendTag(nil, 2, protowire.BytesType), said)
 	_, _ = io.CopyN(io.Discard, answer.Body, drained)
 	_ = answer.Body.Close()
-	header := http.Header{"Content-Type": {"application/x-protobuf"}}
+	header := http.Header{"Content-Type": {protobuf}}
 	if later := answer.Header.Values(retryAfter); len(later) > 0 {
 		header[retryAfter] = later
 	}

@@ -30,6 +30,10 @@ PANELS: Final[tuple[Panel, ...]] = (
                 rate("otelcol_exporter_send_failed_log_records_total", "exporter", _OF_GATEWAY),
                 "refused by {{exporter}}",
             ),
+            (
+                rate("microapp_log_sink_rejected_total", "server_address", _OF_GATEWAY),
+                "of requests that {{server_address}} took",
+            ),
         ),
         "Refused is lost.",
     ),

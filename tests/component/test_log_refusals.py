@@ -11,10 +11,12 @@ from microapp_operator.desired.forwarding.sinks import build_otlp, build_sinks
 from tests.support.apppods import AppPods, Pod, record, request
 from tests.support.eventually import eventually
 from tests.support.gateway import READABLE, Gateway
+from tests.support.logmetrics import PARTLY, labels_of
 from tests.support.otlp import Answer, Receiver
 
 QUICK = {"exporters": {"otlp_http": {"retry_on_failure": {"initial_interval": "100ms", "max_interval": "200ms"}}}}
 YES: Answer = (200, b"{}")
+REJECTED = "microapp_log_sink_rejected_total"
 QUEUED, SENT = "otelcol_exporter_queue_size", "otelcol_exporter_sent_log_records_total"
 LOST, REFUSALS = "otelcol_exporter_send_failed_log_records_total", "microapp_log_sink_refusals_total"
 
@@ -94,6 +96,31 @@ def test_what_is_refused_because_of_its_content_is_counted_and_holds_up_nothing(
         sent = send(gateway, pod, "after")
         eventually(lambda: set(siem.ids()), sent)
         assert total(gateway, LOST) == len(lost)
+
+
+def test_a_success_that_refuses_some_is_counted(siem: Receiver, gateway: Gateway, pod: Pod) -> None:
+    """ExportLogsServiceResponse: partial_success, which says that three records were rejected, and why."""
+    siem.answer = lambda: (200, bytes([10, 7, 8, 3, 18, 3]) + b"old")
+    siem.headers = {"Content-Type": "application/x-protobuf"}
+    with gateway.running():
+        sent = send(gateway, pod, "run")
+        eventually(lambda: total(gateway, SENT) >= len(sent))
+        count = total(gateway, REJECTED, server_address=f"127.0.0.1:{siem.port}")
+        assert count > 0
+        assert count % 3 == 0
+        assert labels_of(gateway.measured(gateway.telemetry), REJECTED) >= PARTLY[REJECTED]
+        assert "Partial success response" in gateway.log.read_text()
+
+
+def test_a_page_is_no_success(siem: Receiver, gateway: Gateway, pod: Pod) -> None:
+    siem.answer, siem.headers = lambda: (200, b"<p>Sign in</p>"), {"Content-Type": "text/html; charset=utf-8"}
+    with gateway.running():
+        sent = send(gateway, pod, "before")
+        eventually(lambda: total(gateway, REFUSALS, status="no sink") > 2)
+        assert "asked again after 200 OK with a page" in gateway.log.read_text()
+        siem.clear()
+        siem.answer, siem.headers = lambda: YES, {}
+        eventually(lambda: set(siem.ids()), sent)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

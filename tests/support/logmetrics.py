@@ -1,5 +1,7 @@
 """What Prometheus finds at the log gateway, for alerts and dashboard: names and labels that the Collector makes."""
 
+import re
+from collections.abc import Iterable
 from typing import Final
 
 _SENT: Final = {"exporter"}
@@ -16,6 +18,11 @@ TELEMETRY: Final = {
     "microapp_log_sink_refusals_total": {"server_address", "status"},
 }
 """Its own, at port 8888: each series to labels it has; there are others."""
+PARTLY: Final = {
+    "microapp_log_sink_rejected_total": {"server_address"},
+    "otelcol_elasticsearch_docs_processed_total": {"outcome", "http_response_status_code"},
+}
+"""There, too, once a sink has refused some records of a request that it took."""
 FORWARDING: Final = {
     "microapp_log_delivered_total": _POD,
     "microapp_log_dropped_total": _POD,
@@ -29,3 +36,10 @@ FORWARDING: Final = {
     "microapp_log_truncated_total": _APP,
 }
 """Of the apps' records, at port 8889."""
+
+
+def labels_of(page: Iterable[str], name: str) -> set[str]:
+    """Those that all series ``name`` of a page have."""
+    found = [set(re.findall(r'(\w+)="', series)) for series in page if series.partition("{")[0] == name]
+    assert found, f"there is no {name}"
+    return set.intersection(*found)

@@ -4,10 +4,13 @@
 {{- $sinks := .Values.logging.sinks -}}
 {{- $share := include "microapp-operator.share" (dict "of" .Values.logging.gateway.persistence.size "percent" 40) | int64 -}}
 {{- $queue := include "microapp-operator.sinkQueue" (div $share (len $sinks)) -}}
-{{- if or $sinks.otlp $sinks.datadog -}}
+{{- $steadfast := list -}}
+{{- if or $sinks.otlp $sinks.datadog $sinks.splunkHec }}{{ $steadfast = append $steadfast "steadfast" }}{{ end -}}
+{{- if $sinks.elasticsearch }}{{ $steadfast = append $steadfast "steadfast/elasticsearch" }}{{ end -}}
 extensions:
-  steadfast: {}
-{{ end -}}
+  {{- range $steadfast }}
+  {{ . }}: {{ if eq . "steadfast/elasticsearch" }}{answers_with: {X-Elastic-Product: Elasticsearch}}{{ else }}{}{{ end }}
+  {{- end }}
 exporters:
   {{- with $sinks.otlp }}
   otlp_http:
@@ -40,7 +43,9 @@ exporters:
     index: {{ .index | replace "$" "$$" | quote }}
     source: microapp
     sourcetype: _json
+    otel_attrs_to_hec_metadata: {host: k8s.pod.name}
     profiling_data_enabled: false
+    middlewares: [{id: steadfast}]
     {{- $queue | nindent 4 }}
     {{- include "microapp-operator.sinkRetry" . | nindent 4 }}
   {{- end }}
@@ -51,15 +56,21 @@ exporters:
     logs_index: {{ .index | replace "$" "$$" | quote }}
     # What comes twice has the same id.
     logs_dynamic_id: {enabled: true}
+    suppress_conflict_errors: true
+    middlewares: [{id: steadfast/elasticsearch}]
     {{- $queue | nindent 4 }}
     retry:
-      {enabled: true, initial_interval: 1s, max_interval: 30s, max_retries: 1000000, retry_on_status: [429, 502, 503, 504]}
+      enabled: true
+      initial_interval: 1s
+      max_interval: 30s
+      max_retries: 1000000
+      retry_on_status: [429, 502, 503, 504]
+      # Of one record of many: final is what is about the record.
+      retry_on_document_status: [401, 403, 404, 408, 429, 500, 502, 503, 504, 507]
   {{- end }}
 service:
-  {{- if or $sinks.otlp $sinks.datadog }}
   # All of them: the list takes the place of the one in gateway.yaml.
-  extensions: [health_check, file_storage/queue, steadfast]
-  {{- end }}
+  extensions: [health_check, file_storage/queue, {{ join ", " $steadfast }}]
   pipelines:
     {{- if $sinks.otlp }}
     logs/otlp_http: {receivers: [forward], exporters: [otlp_http]}

@@ -2,9 +2,8 @@
 
 Imports identity, ottl and redaction. Each sink has a pipeline, an exporter and a queue on disk of its own, so that one
 that is down holds up no other; a pipeline starts at the connector ``forward`` of the first configuration, which also
-has the processors named here. Credentials are environment variables. What was run here against something that takes
-the wire format are OTLP and Datadog, whose exporter is the same; those for Splunk and Elasticsearch are in no Collector
-built from modules. collector/steadfast, by which an exporter asks again after a refusal, is in no other than ours.
+has the processors named here. Credentials are environment variables. collector/steadfast, by which every exporter asks
+again after a refusal, is in no other Collector than ours.
 """
 
 from collections.abc import Iterator
@@ -20,6 +19,10 @@ STORAGE: Final = "file_storage/queue"
 EXTENSIONS: Final = ("health_check", STORAGE)
 """What the first configuration starts; of a list the second has to say all, since it takes the place of the first's."""
 _STEADFAST: Final = "steadfast"
+_PRODUCT: Final = "steadfast/elasticsearch"
+"""Of a sink that always says who it is; what doesn't isn't one, and the exporter would throw its records away."""
+_KEPT: Final = [401, 403, 404, 408, 429, 500, 502, 503, 504, 507]
+"""Answers to one record of many after which it is sent again: those that aren't about the record."""
 _FOREVER: Final = {"enabled": True, "initial_interval": "1s", "max_interval": "30s", "max_elapsed_time": 0}
 _BATCH: Final = {"sizer": "bytes", "flush_timeout": "200ms", "min_size": 2**16, "max_size": 2**21}
 """Taken from the queue together, and deleted from it once delivered. A record may have half of the most (record)."""
@@ -27,11 +30,15 @@ _BATCH: Final = {"sizer": "bytes", "flush_timeout": "200ms", "min_size": 2**16, 
 
 @dataclass(frozen=True)
 class Sink:
-    """One SIEM. kind: the exporter's type, and its name where another has the same. shaped: a processor comes first."""
+    """One SIEM. kind: the exporter's type, and its name where another has the same. shaped: a processor comes first.
+
+    asked_by: the extension that has it asked again after a refusal.
+    """
 
     kind: str
     exporter: dict[str, Any]
     shaped: bool = False
+    asked_by: str = _STEADFAST
 
     @property
     def name(self) -> str:
@@ -44,12 +51,12 @@ def build_sinks(*sinks: Sink, queue_bytes: int) -> dict[str, Any]:
 
     To block instead would hold the request until the sender's patience ends, and put it into the queue after that.
     """
-    steadfast = any("middlewares" in sink.exporter for sink in sinks)
+    used = sorted({sink.asked_by for sink in sinks})
     return {
-        **({"extensions": {_STEADFAST: {}}} if steadfast else {}),
-        "exporters": {sink.kind: {**sink.exporter, "sending_queue": _queue(queue_bytes)} for sink in sinks},
+        "extensions": {name: _steadfast(name) for name in used},
+        "exporters": {sink.kind: {**sink.exporter, **_added(sink, queue_bytes)} for sink in sinks},
         "service": {
-            **({"extensions": [*EXTENSIONS, _STEADFAST]} if steadfast else {}),
+            "extensions": [*EXTENSIONS, *used],
             "pipelines": {f"logs/{sink.name}": _pipeline(sink) for sink in sinks},
         },
     }
@@ -86,13 +93,14 @@ def build_datadog(site: str, key: str = "${env:DATADOG_API_KEY}", *, endpoint: s
 
 
 def build_splunk(endpoint: str, index: str, token: str = "${env:SPLUNK_HEC_TOKEN}") -> Sink:  # noqa: S107 - no secret
-    """Splunk's HTTP Event Collector. endpoint: its URL, with /services/collector. Not run."""
+    """Splunk's HTTP Event Collector. endpoint: its URL, with /services/collector."""
     said = {"token": token, "endpoint": endpoint, "index": index, "source": "microapp", "sourcetype": "_json"}
-    return Sink("splunk_hec", {**said, "profiling_data_enabled": False, "retry_on_failure": _FOREVER})
+    metadata = {"otel_attrs_to_hec_metadata": {"host": "k8s.pod.name"}, "profiling_data_enabled": False}
+    return Sink("splunk_hec", {**said, **metadata, "retry_on_failure": _FOREVER})
 
 
 def build_elasticsearch(endpoint: str, index: str, key: str = "${env:ELASTICSEARCH_API_KEY}") -> Sink:
-    """Elasticsearch's bulk API; a record that comes twice has the same id. Not run.
+    """Elasticsearch's bulk API; a record that comes twice has the same id, and is kept once.
 
     It has tries of its own instead of the usual ones, and gives up after them: there are many.
     """
@@ -104,15 +112,25 @@ def build_elasticsearch(endpoint: str, index: str, key: str = "${env:ELASTICSEAR
             "api_key": key,
             "logs_index": index,
             "logs_dynamic_id": {"enabled": True},
-            "retry": {**tries, "retry_on_status": [429, 502, 503, 504]},
+            "suppress_conflict_errors": True,
+            "retry": {**tries, "retry_on_status": [429, 502, 503, 504], "retry_on_document_status": _KEPT},
         },
         shaped=True,
+        asked_by=_PRODUCT,
     )
+
+
+def _steadfast(name: str) -> dict[str, Any]:
+    return {"answers_with": {"X-Elastic-Product": "Elasticsearch"}} if name == _PRODUCT else {}
+
+
+def _added(sink: Sink, queue_bytes: int) -> dict[str, Any]:
+    return {"middlewares": [{"id": sink.asked_by}], "sending_queue": _queue(queue_bytes)}
 
 
 def _over_http(endpoint: str, headers: dict[str, str] | None) -> dict[str, Any]:
     said = {"headers": headers} if headers else {}
-    return {"endpoint": endpoint, **said, "middlewares": [{"id": _STEADFAST}], "retry_on_failure": _FOREVER}
+    return {"endpoint": endpoint, **said, "retry_on_failure": _FOREVER}
 
 
 def _pipeline(sink: Sink) -> dict[str, Any]:
