@@ -57,7 +57,7 @@ def test_a_module_runs_in_a_container_only_where_no_class_runs_it(given: dict[st
     [
         ({"wasmInContainer": False}, Reason.RUNTIME_CLASS_NOT_FOUND, "tier doesn't allow"),
         ({"image": ""}, Reason.RUNTIME_CLASS_NOT_FOUND, "no image"),
-        ({"memory": str(LEAST_MEMORY - 1)}, Reason.WASM_MEMORY_TOO_SMALL, "96Mi"),
+        ({"memory": str(LEAST_MEMORY - 1)}, Reason.WASM_MEMORY_TOO_SMALL, "112Mi"),
     ],
     ids=["tier", "image", "memory"],
 )
@@ -166,7 +166,7 @@ def test_what_the_runner_is_told_fits_into_the_containers_memory() -> None:
     config = build_config(make_app(runtime={"profile": "wasm", "resources": {"memory": "200Mi"}}))
     assert config.module == "/app.wasm"
     assert RESERVE + INSTANCES * config.memory <= 200 * 2**20
-    assert config.memory > 60 * 2**20
+    assert config.memory == 60 * 2**20
 
 
 def test_the_runner_reads_what_the_operator_wrote() -> None:

@@ -14,7 +14,7 @@ FIELD_MANAGER: Final = "microapp-operator"
 
 FINALIZER: Final = f"{GROUP}/teardown"
 
-RENDERER_VERSION: Final = "5"
+RENDERER_VERSION: Final = "6"
 """Raised whenever desired/ renders an old spec differently: it voids every recorded fingerprint."""
 
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"

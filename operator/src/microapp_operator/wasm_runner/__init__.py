@@ -19,7 +19,7 @@ CHILDREN: Final = 8
 """Connections served at once, each by a process of its own; more wait in the kernel."""
 INSTANCES: Final = 2
 """Instances of the module that run at once. They have no network to wait for, so more would only share the CPU."""
-RESERVE: Final = 64 * _MIB
-"""Bytes of the container's memory kept for the runner: 40 MiB once, and about 3 MiB a connection."""
+RESERVE: Final = 80 * _MIB
+"""Bytes of the container's memory kept back: 40 MiB for the runner, 3 MiB a connection, 16 MiB for the launcher."""
 LEAST_MEMORY: Final = RESERVE + INSTANCES * 16 * _MIB
 """Bytes; with less, a module would get too little to start."""
