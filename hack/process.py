@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +26,7 @@ class OperatorProcess:
     """``with OperatorProcess(kubeconfig, log) as operator``: ready inside, drained and gone after.
 
     log: file that gets its JSON log, appended. arguments: more flags. command: the subcommand, with the flag
-    that gives its health port. module: what Python runs.
+    that gives its health port. module: what Python runs. variables: more of its environment.
     """
 
     kubeconfig: Path
@@ -34,6 +34,7 @@ class OperatorProcess:
     arguments: tuple[str, ...] = ()
     command: tuple[str, ...] = ("run", "--port=0")
     module: str = "microapp_operator"
+    variables: Mapping[str, str] = field(default_factory=dict)
     _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
     _port: int = field(default=0, init=False)
 
@@ -42,7 +43,7 @@ class OperatorProcess:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         begin = self.log.stat().st_size if self.log.exists() else 0
         command = [sys.executable, "-m", self.module, *self.command, *self.arguments]
-        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": str(_SOURCE)}
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PYTHONPATH": str(_SOURCE), **self.variables}
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
         self._wait(lambda: self._find_port(begin), "listening")
@@ -92,10 +93,13 @@ class OperatorProcess:
         """The text of /readyz, empty while it isn't ready."""
         return self._get("/readyz") or ""
 
+    def page(self) -> str:
+        """The text of /metrics."""
+        return self._get("/metrics") or ""
+
     def metrics(self) -> dict[str, float]:
         """/metrics as {"name{labels}": value}."""
-        text = self._get("/metrics") or ""
-        rows = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
+        rows = (line.rsplit(" ", 1) for line in self.page().splitlines() if line and not line.startswith("#"))
         return {name: float(value) for name, value in rows}
 
     def total(self, name: str, **labels: str) -> float:

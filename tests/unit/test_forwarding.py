@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.support.samples import LOGGING, make_app, make_tier
 
+from microapp_operator.canary import CanaryState
 from microapp_operator.conditions import compute_status
 from microapp_operator.decide.decision import Decision, Surroundings, evaluate
 from microapp_operator.decide.forwarding import LogGateway
@@ -222,9 +223,15 @@ class _Rounds:
         self.store.put_app({"metadata": metadata, "status": status})
         self.watcher = ForwardingWatcher(self.world, self.store, self.world, self.world, self.news.append)
 
-    def look(self, *pods: PodReport, sinks: tuple[SinkState, ...] = (), after: float = 15) -> ForwardingView:
+    def look(
+        self,
+        *pods: PodReport,
+        sinks: tuple[SinkState, ...] = (),
+        canaries: tuple[CanaryState, ...] = (),
+        after: float = 15,
+    ) -> ForwardingView:
         """One round; what is kept of the app then."""
-        self.world.reading = GatewayReading(pods, sinks)
+        self.world.reading = GatewayReading(pods, sinks, canaries)
         return self._look(after)
 
     def find_nobody(self) -> ForwardingView:
@@ -260,6 +267,18 @@ def test_numbers_are_refreshed_now_and_then() -> None:
     assert rounds.news == [], "nothing is different"
     rounds.look(replace(REPORT, delivered=11))
     assert rounds.news == [KEY]
+
+
+def test_a_canary_that_comes_back_is_told_of_seldom_since_it_is_news_of_all_apps() -> None:
+    rounds, found = _Rounds(), CanaryState("gateway-0", "otlp", timedelta(minutes=5), NOW)
+    for minutes in range(59):
+        rounds.look(REPORT, canaries=(replace(found, read_back=NOW + timedelta(minutes=minutes)),), after=60)
+        assert rounds.news == [KEY] * (minutes == 0)
+    rounds.look(REPORT, canaries=(replace(found, read_back=NOW + timedelta(hours=1)),), after=120)
+    assert rounds.news == [KEY]
+    lost = replace(found, missing_since=rounds.world.time - timedelta(minutes=5))
+    view = rounds.look(REPORT, canaries=(lost,))
+    assert (judge_forwarding(view, RUNNING, runs=True)[1], rounds.news) == (Reason.CANARY_NOT_READ_BACK, [KEY])
 
 
 def test_a_loss_is_noticed_when_the_count_rises() -> None:

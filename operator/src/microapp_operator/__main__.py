@@ -37,6 +37,12 @@ def _vault_audit(arguments: argparse.Namespace) -> int:
     return vault_audit.run(arguments)
 
 
+def _log_canary(arguments: argparse.Namespace) -> int:
+    from microapp_operator.wiring import log_canary  # noqa: PLC0415
+
+    return log_canary.run(arguments)
+
+
 def _vault_policy(arguments: argparse.Namespace) -> int:
     from microapp_operator.cli import vault_policy  # noqa: PLC0415
 
@@ -72,6 +78,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "webhook": _webhook,
     "validate": _validate,
     "vault-audit": _vault_audit,
+    "log-canary": _log_canary,
     "vault-policy": _vault_policy,
     "tiers": _tiers,
     "check": _check,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from microapp_operator.canary import CanaryState
 from microapp_operator.decide.isolation import Isolation
 from microapp_operator.desired.probe import TargetPod
 from microapp_operator.model.common import Manifest
@@ -145,6 +146,7 @@ class GatewayReading:
 
     pods: tuple[PodReport, ...]
     sinks: tuple[SinkState, ...]
+    canaries: tuple[CanaryState, ...] = ()
 
 
 class LogGatewayPort(Protocol):

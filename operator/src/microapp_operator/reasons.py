@@ -106,6 +106,7 @@ class Reason(StrEnum):
     RECORDS_WAITING = "RecordsWaiting"
     FORWARDER_SILENT = "ForwarderSilent"
     SINK_FAILING = "SinkFailing"
+    CANARY_NOT_READ_BACK = "CanaryNotReadBack"
     # not proven here
     NO_PROBE = "NoProbe"
     PROBE_INCONCLUSIVE = "ProbeInconclusive"
@@ -244,6 +245,7 @@ REMEDIES: dict[Reason, str] = {
     Reason.RECORDS_WAITING: "Wait; a pod keeps 32 MiB of records. If it lasts, have an admin look at the log gateway.",
     Reason.FORWARDER_SILENT: "Look at container log-forwarder in the app's pods, and at the launcher's complaints.",
     Reason.SINK_FAILING: "Have an admin look at the log gateway, which keeps records until its volume is full.",
+    Reason.CANARY_NOT_READ_BACK: "Have an admin look at what that sink keeps: what leaves for it isn't found there.",
     Reason.FORWARDER_NOT_INSTALLED: "Install the log gateway to forward the app's records.",
     Reason.LOG_GATEWAY_UNREACHABLE: "Have an admin look at the log gateway; pods keep their records meanwhile.",
     Reason.NOT_SCANNED: "Wait for the first scan of what is there.",

@@ -102,7 +102,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_webhook(commands.add_parser("webhook", help="answer admission reviews until stopped"))
     audit = commands.add_parser("vault-audit", help="turn Vault's audit log into one event per use of a secret")
     _add_vault_audit(audit)
-    for command in tuple(c for c in commands.choices.values() if c is not audit):
+    canary = commands.add_parser("log-canary", help="send the log gateway records, and read them back from the sinks")
+    _add_log_canary(canary)
+    for command in tuple(c for c in commands.choices.values() if c not in (audit, canary)):
         command.add_argument("--bundle", type=Path, help="policy bundle, watched, instead of the one that ships")
         command.add_argument("--settings", type=Path, help="YAML file with the settings of the rules, watched as well")
     _add_tiers(commands.add_parser("tiers", help="apply risk tiers, but for what others changed; for an installer"))
@@ -149,6 +151,21 @@ def _add_vault_audit(audit: argparse.ArgumentParser) -> None:
     )
     audit.add_argument("--host", default="127.0.0.1", help="address of /healthz and /metrics")
     audit.add_argument("--port", type=int, default=0, help="their port; 0 takes a free one")
+
+
+def _add_log_canary(canary: argparse.ArgumentParser) -> None:
+    canary.add_argument(
+        "--config", type=Path, required=True, help="YAML file that says which backends are asked, and how"
+    )
+    canary.add_argument(
+        "--gateway",
+        type=_address,
+        required=True,
+        metavar="ADDRESS:PORT",
+        help="the log gateway's receiver for the platform; the address is that of this pod, too",
+    )
+    canary.add_argument("--host", default="127.0.0.1", help="address of /healthz and /metrics")
+    canary.add_argument("--port", type=int, default=0, help="their port; 0 takes a free one")
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:

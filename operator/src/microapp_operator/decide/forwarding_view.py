@@ -3,11 +3,12 @@
 It never makes an app not ready: an app that works isn't taken from its users because its records wait.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from microapp_operator.canary import CanaryState
 from microapp_operator.decide.decision import Decision
 from microapp_operator.model import Condition
 from microapp_operator.model.status import LoggingStatus
@@ -36,31 +37,44 @@ class Delivery:
     waiting_since: datetime | None = None
     dropped_at: datetime | None = None
 
-    def status(self) -> LoggingStatus:
+    def status(self, read_back: datetime | None) -> LoggingStatus:
         """As the app's status shows it."""
         return LoggingStatus(
             last_delivered_time=_stamp(self.last_delivered) if self.last_delivered else None,
             backlog=self.backlog,
             dropped=self.dropped,
             last_dropped_time=_stamp(self.dropped_at) if self.dropped_at else None,
+            last_read_back_time=_stamp(read_back) if read_back else None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """That a sink's backend was asked for a record of the gateway's own, and had it. sent: when that was sent."""
+
+    sink: str
+    sent: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardingView:
     """delivery: None while nobody was asked. trouble: of the gateway itself, whichever app it is about.
 
-    at: when all this was so. before: conditions as status has them, which stand until something is known.
+    read_back: of the sinks that are asked the one furthest behind; None where none is. at: when all this was so.
+    before: conditions as status has them, which stand until something is known.
     """
 
     delivery: Delivery | None = None
     trouble: Finding | None = None
     at: datetime | None = None
+    read_back: ReadBack | None = None
     before: tuple[Condition, ...] = ()
 
     def told(self) -> LoggingStatus | None:
         """What pods have told, for the app's status; None while none does, and what they told last still stands."""
-        return self.delivery.status() if self.delivery is not None and self.delivery.pods else None
+        if self.delivery is None or not self.delivery.pods:
+            return None
+        return self.delivery.status(self.read_back.sent if self.read_back else None)
 
 
 def judge_forwarding(view: ForwardingView, decision: Decision | None, *, runs: bool) -> tuple[str, Reason, str]:
@@ -79,7 +93,7 @@ def judge_forwarding(view: ForwardingView, decision: Decision | None, *, runs: b
     if fault is None and not view.delivery.pods:
         return "Unknown", Reason.PROGRESSING, "Its pods have not told yet how delivery fares."
     if fault is None:
-        return "True", Reason.FORWARDING, _told(view.delivery)
+        return "True", Reason.FORWARDING, _told(view.delivery, view.read_back)
     return "Unknown" if fault.reason is Reason.LOG_GATEWAY_UNREACHABLE else "False", fault.reason, fault.text()
 
 
@@ -106,9 +120,27 @@ def _faults(view: ForwardingView, delivery: Delivery, at: datetime) -> Iterator[
         yield view.trouble
 
 
-def _told(delivery: Delivery) -> str:
+def judge_canaries(canaries: Iterable[CanaryState], at: datetime) -> tuple[Finding | None, ReadBack | None]:
+    """What is wrong with the sink that has been without a canary for longest, and the one furthest behind."""
+    states = tuple(canaries)
+    missed = [(s.missing_since, s) for s in states if s.missing_since and at - s.missing_since > s.deadline]
+    found = [ReadBack(s.sink, s.read_back) for s in states if s.read_back]
+    last = min(found, key=lambda each: each.sent, default=None)
+    if not missed:
+        return None, last
+    since, state = min(missed, key=lambda each: each[0])
+    message = (
+        f"sink {state.sink} has given back no record sent since {_stamp(since)}; asked for it, it says: {state.answer}."
+    )
+    return Finding(Reason.CANARY_NOT_READ_BACK, "", message), last
+
+
+def _told(delivery: Delivery, read_back: ReadBack | None) -> str:
     last = f"at {_stamp(delivery.last_delivered)}" if delivery.last_delivered else "not known"
-    return f"Last record delivered: {last}. {delivery.backlog} wait, {delivery.dropped} were dropped."
+    said = f"Last record delivered: {last}. {delivery.backlog} wait, {delivery.dropped} were dropped."
+    return (
+        said if read_back is None else f"{said} Sink {read_back.sink} has given back one of {_stamp(read_back.sent)}."
+    )
 
 
 def _kept(view: ForwardingView) -> tuple[str, Reason, str]:

@@ -80,6 +80,12 @@ class LoggingStatus(Model):
     backlog: Annotated[int, Field(ge=0, description="Records that wait in the pods.")] = 0
     dropped: Annotated[int, Field(ge=0, description="Records that were given up for want of room.")] = 0
     last_dropped_time: Annotated[Timestamp | None, Field(description="When the last of them was.")] = None
+    last_read_back_time: Annotated[
+        Timestamp | None,
+        Field(
+            description="When the log gateway sent the newest record of its own that its sinks gave back when asked."
+        ),
+    ] = None
 
 
 class Step(Model):

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from microapp_operator.decide.forwarding import LogGateway
-from microapp_operator.decide.forwarding_view import Delivery, ForwardingView, find_faults
+from microapp_operator.decide.forwarding_view import Delivery, ForwardingView, find_faults, judge_canaries
 from microapp_operator.desired.metadata import namespace_name
 from microapp_operator.errors import OperatorError
 from microapp_operator.gates.counting import parse_time
@@ -29,6 +29,8 @@ _PATIENCE: Final = 6
 """Rounds in a row in which a pod that is ready has to be missing before that is said."""
 _REFRESH: Final = timedelta(minutes=5)
 """How old numbers in a status may get that nothing else changes in: each update is a write."""
+_SELDOM: Final = timedelta(hours=1)
+"""The same where it is the time of a canary alone, which changes for all apps at once."""
 _STUCK: Final = timedelta(seconds=60)
 """How long a sink may take nothing of what waits for it."""
 
@@ -86,13 +88,14 @@ class ForwardingWatcher:
 
     def _take(self, reading: GatewayReading) -> None:
         keys, now = self.store.keys(), self.clock.now()
-        trouble = self._stuck(reading.sinks, now)
+        stuck = self._stuck(reading.sinks, now)
+        missed, read_back = judge_canaries(reading.canaries, now)
         reports: dict[Key, list[PodReport]] = defaultdict(list)
         for report in reading.pods:
             reports[report.tenant, report.app].append(report)
         for key in keys:
             delivery = self._delivery(key, reports.get(key, ()), now)
-            self._put(key, ForwardingView(delivery, trouble, now))
+            self._put(key, ForwardingView(delivery, stuck or missed, now, read_back))
         for memory in (self._dropped, self._missing, self._dropped_at):
             for key in memory.keys() - set(keys):
                 del memory[key]
@@ -155,8 +158,9 @@ class ForwardingWatcher:
         """Keep what is news, and have the app looked at for it."""
         shown = self.store.forwarding(key)
         if shown.at is not None and view.at is not None:
-            same = _said(shown) == _said(view)
-            if same and (view.at - shown.at < _REFRESH or view.delivery == shown.delivery):
+            age, idle = view.at - shown.at, view.delivery == shown.delivery
+            seldom = _SELDOM if view.read_back != shown.read_back else timedelta.max
+            if _said(shown) == _said(view) and age < (seldom if idle else _REFRESH):
                 return
         self.store.put_forwarding(key, view)
         self.on_news(key)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import aiohttp
@@ -11,6 +11,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from microapp_operator.adapters.kubernetes.client import Call, KubernetesClient
+from microapp_operator.canary import CanaryState
 from microapp_operator.errors import Transient
 from microapp_operator.model.common import Manifest
 from microapp_operator.ports import GatewayReading, PodReport, SinkState
@@ -18,7 +19,9 @@ from microapp_operator.settings import LoggingSettings
 
 FORWARDING: Final = "forwarding"
 TELEMETRY: Final = "telemetry"
+CANARY: Final = "canary"
 """Names of the ports in the headless Service."""
+_PORTS: Final = (FORWARDING, TELEMETRY, CANARY)
 _LIMITS: Final = aiohttp.ClientTimeout(total=10, connect=3)
 _FIELDS: Final = {
     "microapp_log_delivered_total": "delivered",
@@ -29,6 +32,12 @@ _FIELDS: Final = {
 }
 """Of a report, by the metric that holds it."""
 _IDENTITY: Final = ("tenant_id", "app_id", "k8s_pod_uid")
+_ANSWER: Final = "microapp_log_canary_answer"
+_OF_CANARY: Final = {
+    "microapp_log_canary_deadline_seconds": "deadline",
+    "microapp_log_canary_read_back_time_seconds": "read_back",
+    "microapp_log_canary_missing_since_time_seconds": "missing_since",
+}
 _QUEUED: Final = "otelcol_exporter_queue_size"
 _SENT: Final = ("otelcol_exporter_sent_log_records", "otelcol_exporter_sent_log_records_total")
 
@@ -55,7 +64,7 @@ class HttpLogGateway:
             raise Transient("none of its pods has an address.")
         async with aiohttp.ClientSession(timeout=_LIMITS, trust_env=False) as session:
             answers = await asyncio.gather(*(_ask(session, url) for _, _, url in places), return_exceptions=True)
-        told: dict[str, list[tuple[str, Metric]]] = {FORWARDING: [], TELEMETRY: []}
+        told: dict[str, list[tuple[str, Metric]]] = {port: [] for port in _PORTS}
         failures = []
         for (pod, port, _), answer in zip(places, answers, strict=True):
             if isinstance(answer, Transient):
@@ -66,7 +75,8 @@ class HttpLogGateway:
                 told[port] += ((pod, family) for family in text_string_to_metric_families(answer))
         if len(failures) == len(places):
             raise failures[0]
-        return GatewayReading(tuple(_reports(told[FORWARDING])), tuple(_sinks(told[TELEMETRY])))
+        canaries = read_canaries(told[CANARY])
+        return GatewayReading(tuple(_reports(told[FORWARDING])), tuple(_sinks(told[TELEMETRY])), tuple(canaries))
 
     async def _places(self) -> list[tuple[str, str, str]]:
         """(pod, port's name, URL) of everything there is to ask."""
@@ -82,7 +92,7 @@ def _places_of(piece: Manifest) -> Iterator[tuple[str, str, str]]:
         host = endpoint["addresses"][0]
         where = f"[{host}]" if ":" in host else host
         pod = (endpoint.get("targetRef") or {}).get("name", host)
-        for name in (FORWARDING, TELEMETRY):
+        for name in _PORTS:
             if name in ports:
                 yield pod, name, f"http://{where}:{ports[name]}/metrics"
 
@@ -141,3 +151,26 @@ def _sinks(told: Iterable[tuple[str, Metric]]) -> Iterator[SinkState]:
                 sent[place] += sample.value
     for (pod, name), waiting in queued.items():
         yield SinkState(pod, name, waiting, sent[pod, name])
+
+
+def read_canaries(told: Iterable[tuple[str, Metric]]) -> Iterator[CanaryState]:
+    """What a canary's pages say: (pod, metric) of all of them."""
+    known: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    answers: dict[tuple[str, str], str] = {}
+    for pod, family in told:
+        for sample in family.samples:
+            place = (pod, sample.labels.get("sink", ""))
+            if sample.name == _ANSWER:
+                answers[place] = sample.labels.get("answer", "")
+            elif sample.name in _OF_CANARY:
+                known[place][_OF_CANARY[sample.name]] = sample.value
+    for (pod, sink), values in known.items():
+        if "deadline" in values:
+            yield CanaryState(
+                pod=pod,
+                sink=sink,
+                deadline=timedelta(seconds=values["deadline"]),
+                read_back=_time(values.get("read_back")),
+                missing_since=_time(values.get("missing_since")),
+                answer=answers.get((pod, sink), ""),
+            )
