@@ -38,6 +38,12 @@ PANELS: Final[tuple[Panel, ...]] = (
         "Refused is lost.",
     ),
     Panel(
+        "Since a record was read back",
+        "s",
+        (("time() - min by (sink) (microapp_log_canary_read_back_time_seconds)", "{{sink}}"),),
+        "From the backends that are asked: how old the newest canary is that was found there.",
+    ),
+    Panel(
         "Refusals of sinks",
         "ops",
         (

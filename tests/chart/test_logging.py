@@ -16,6 +16,7 @@ from hack.lab.build import binary, ensure_built
 from hack.lab.components import GATEWAY, LAUNCHER
 from hack.loggateway import TARGET
 
+from microapp_operator.canary import CanarySettings
 from microapp_operator.desired.forwarding import gateway
 from microapp_operator.desired.forwarding.sinks import (
     Sink,
@@ -86,6 +87,11 @@ def test_without_it_nothing_of_it_is_there() -> None:
         ({"images": {"launcher": "", "forwarder": "", "gateway": ""}}, "logging.images.forwarder is missing"),
         ({"redactionKey": {"existingSecret": "", "key": "key"}}, "logging.redactionKey.existingSecret is missing"),
         ({"sinks": {}}, "logging.sinks is empty: say where records go"),
+        ({"canary": {"intervalSeconds": 10, "deadlineSeconds": 60, "resources": {}}}, "more than five times"),
+        (
+            {"sinks": {"otlp": {**GIVEN["otlp"], "readBack": {"url": "ftp://a"}}}},
+            "at '/logging/sinks/otlp/readBack/url'",
+        ),
         ({"sinks": {"syslog": {}}}, "at '/logging/sinks': additional properties 'syslog' not allowed"),
         ({"sinks": {"datadog": {"site": "datadoghq.eu"}}}, "at '/logging/sinks/datadog': missing property 'apiKey'"),
         ({"sinks": {"otlp": {"endpoint": "otlp.example.com:4317"}}}, "at '/logging/sinks/otlp/endpoint'"),
@@ -124,7 +130,7 @@ def test_datadog_can_be_elsewhere(tmp_path: Path) -> None:
 def test_the_gateway_is_told_what_is_generated_and_both_files(logging: Logging) -> None:
     files = logging.files()
     assert yaml.safe_load(files["gateway.yaml"]) == yaml.safe_load(TARGET.read_text())
-    (container,) = logging.pod()["containers"]
+    container, _ = logging.pod()["containers"]
     place = next(m["mountPath"] for m in container["volumeMounts"] if m["name"] == "config")
     (items,) = (v["configMap"]["items"] for v in logging.pod()["volumes"] if v["name"] == "config")
     assert container["args"] == [f"--config={place}/{item['path']}" for item in items]
@@ -141,9 +147,29 @@ def test_credentials_are_in_secrets_alone_and_every_variable_is_given(logging: L
     assert "Secret" not in {m["kind"] for m in logging.manifests if "log-gateway" in m["metadata"]["name"]}
 
 
+def test_the_canary_takes_what_it_is_told_and_has_no_credential_to_write(logging: Logging) -> None:
+    gateway, canary = logging.pod()["containers"]
+    told = CanarySettings.model_validate(yaml.safe_load(logging.files()["canary.yaml"]))
+    assert {each.sink: each.body for each in told.read_backs} == {
+        "otlp": "",
+        "elasticsearch": GIVEN["elasticsearch"]["readBack"]["body"],
+    }
+    given = {each["name"] for each in canary["env"]}
+    assert {name for each in told.read_backs for name in each.secret_headers.values()} == given - {"POD_IP"}
+    assert not given & {each["name"] for each in gateway["env"]}
+    assert "readinessProbe" not in canary
+    assert told.ca == FULL["logging"]["gateway"]["ca"]
+
+
+def test_without_a_sink_that_can_be_asked_there_is_no_canary(tmp_path: Path) -> None:
+    logging = Logging(tmp_path, sinks=only("splunkHec"))
+    assert [each["name"] for each in logging.pod()["containers"]] == ["gateway"]
+    assert "canary" not in yaml.safe_dump_all(m for m in logging.manifests if m["kind"] != "PrometheusRule")
+
+
 def test_the_real_program_takes_both_files(tmp_path: Path) -> None:
     ensure_built(GATEWAY)
-    logging = Logging(tmp_path, sinks=only("otlp", "datadog"))
+    logging = Logging(tmp_path)
     for name, text in logging.files().items():
         (tmp_path / name).write_text(text)
     files = [f"--config={tmp_path / name}" for name in ("gateway.yaml", "sinks.yaml")]

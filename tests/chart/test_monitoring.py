@@ -12,7 +12,7 @@ from hack.dashboard import TARGET, build_dashboard
 from hack.helm import CHART
 from hack.install import ROOT
 from prometheus_client import CollectorRegistry
-from tests.support.logmetrics import FORWARDING, PARTLY, TELEMETRY
+from tests.support.logmetrics import CANARY, FORWARDING, PARTLY, TELEMETRY
 
 from microapp_operator.admission.metrics import WebhookMetrics
 from microapp_operator.metrics import Metrics
@@ -40,7 +40,7 @@ def series() -> dict[str, set[str]]:
     operator, audit = Metrics().registry, CollectorRegistry()
     ScanMetrics(operator, Board())
     audit.register(Tallies(Transformer(lambda *_: None)))
-    found = {**OWN, **TELEMETRY, **PARTLY, **FORWARDING}
+    found = {**OWN, **TELEMETRY, **PARTLY, **CANARY, **FORWARDING}
     for registry in (operator, WebhookMetrics().registry, audit):
         for collector, names in registry._collector_to_names.items():
             for family in collector.describe():

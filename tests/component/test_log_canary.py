@@ -23,6 +23,7 @@ from tests.support.apppods import AppPods, Pod
 from tests.support.canary import Backend, CanaryProcess, made, shown
 from tests.support.eventually import eventually
 from tests.support.gateway import NAMESPACE, READABLE
+from tests.support.logmetrics import CANARY, labels_of
 from tests.support.otlp import Receiver, plain
 from tests.support.victorialogs import VictoriaLogs
 
@@ -160,11 +161,13 @@ def test_the_operator_reads_what_its_page_says(tmp_path: Path, cluster: Cluster,
     canary = CanaryProcess(tmp_path, cluster, pod, asking(f"{store.url}{QUERY}"))
     with gateway.running(), canary.running() as process:
         eventually(lambda: shown(process, "read_back_time_seconds") > 0)
-        text = process.page()
+        text, series = process.page(), process.metrics()
     (state,) = read_canaries([("gateway-0", family) for family in text_string_to_metric_families(text)])
     assert (state.pod, state.sink, state.deadline) == ("gateway-0", "otlp", timedelta(seconds=canary.deadline))
     assert state.read_back is not None
     assert (state.missing_since, state.answer) == (None, "has the record")
+    seen = {name: labels for name, labels in CANARY.items() if "missing_since" not in name}
+    assert {name: labels_of(series, name) for name in seen} == seen, "what alerts and dashboard ask for"
 
 
 @given(st.floats(min_value=0, max_value=2**33))

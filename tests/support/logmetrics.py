@@ -23,6 +23,17 @@ PARTLY: Final = {
     "otelcol_elasticsearch_docs_processed_total": {"outcome", "http_response_status_code"},
 }
 """There, too, once a sink has refused some records of a request that it took."""
+_CANARY: Final = {"sink"}
+CANARY: Final = {
+    "microapp_log_canary_sent_total": set[str](),
+    "microapp_log_canary_deadline_seconds": _CANARY,
+    "microapp_log_canary_read_back_time_seconds": _CANARY,
+    "microapp_log_canary_delay_seconds": _CANARY,
+    "microapp_log_canary_missing_since_time_seconds": _CANARY,
+    "microapp_log_canary_answer": {"sink", "answer"},
+    "microapp_log_canary_failures_total": {"sink", "why"},
+}
+"""Of the canary, at port 8890."""
 FORWARDING: Final = {
     "microapp_log_delivered_total": _POD,
     "microapp_log_dropped_total": _POD,

@@ -29,6 +29,9 @@ app.kubernetes.io/component: log-gateway
 {{- if not .Values.logging.redactionKey.existingSecret }}
 {{- fail "logging.redactionKey.existingSecret is missing: personal data is replaced by what is computed with a key; make a Secret with 32 random bytes or more (docs/install.md)" }}
 {{- end }}
+{{- if gt (int .Values.logging.canary.deadlineSeconds) (mul 5 .Values.logging.canary.intervalSeconds | int) }}
+{{- fail "logging.canary.deadlineSeconds is more than five times intervalSeconds, and no more canaries may be on their way: raise the interval or lower the deadline" }}
+{{- end }}
 {{- if not .Values.logging.sinks }}
 {{- fail "logging.sinks is empty: say where records go, to one of otlp, datadog, splunkHec, elasticsearch at least" }}
 {{- end }}

@@ -118,12 +118,22 @@ retry_on_failure: {enabled: true, initial_interval: 1s, max_interval: 30s, max_e
 {{- end }}
 {{- end }}
 
-{{/* One rule for each sink: where it is said to be, or else anywhere but link-local, and the port of its URL. */}}
+{{/* Rules for each sink, and for where its backend is asked. */}}
 {{- define "microapp-operator.sinkEgress" -}}
 {{- range $kind, $sink := .Values.logging.sinks }}
-{{- $url := urlParse (default (ternary "https://datadog" "" (eq $kind "datadog")) $sink.endpoint) }}
+{{- $endpoint := default (ternary "https://datadog" "" (eq $kind "datadog")) $sink.endpoint }}
+{{- include "microapp-operator.egressTo" (dict "root" $ "url" $endpoint "egress" $sink.egress) }}
+{{- with $sink.readBack }}
+{{- include "microapp-operator.egressTo" (dict "root" $ "url" .url "egress" .egress) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Where it is said to be, or else anywhere but link-local, and the port of its URL. */}}
+{{- define "microapp-operator.egressTo" -}}
+{{- $url := urlParse (.url | replace "{uid}" "uid") }}
 {{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) }}
-{{- $egress := $sink.egress | default dict }}
+{{- $egress := .egress | default dict }}
 - to:
     {{- range $egress.cidrs }}
     - ipBlock: {cidr: {{ . | quote }}}
@@ -132,11 +142,10 @@ retry_on_failure: {enabled: true, initial_interval: 1s, max_interval: 30s, max_e
     - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ . }}}}
     {{- end }}
     {{- if not (or $egress.cidrs $egress.namespace) }}
-    {{- include "microapp-operator.anywhere" $ | nindent 4 }}
+    {{- include "microapp-operator.anywhere" .root | nindent 4 }}
     {{- end }}
   ports:
     {{- range $egress.ports | default (list $port) }}
     - {port: {{ . }}, protocol: TCP}
     {{- end }}
-{{- end }}
 {{- end }}
