@@ -120,7 +120,7 @@ class Line:
 
     async def _refusal(self, answer: aiohttp.ClientResponse) -> OperatorError:
         said = f"{answer.status} {', '.join(await _codes(answer))}".strip()
-        where = "" if answer.url.host == self.image.host else f" by {answer.url.host}"
+        where = "" if answer.url.host == self.image.host.partition(":")[0] else f" at {answer.url.host}"
         if answer.status == 429 or answer.status >= 500:
             after = answer.headers.get("Retry-After", "")
             wait = float(after) if after.isascii() and after.isdecimal() and len(after) < 6 else None

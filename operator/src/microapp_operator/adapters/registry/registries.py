@@ -37,8 +37,8 @@ class HttpRegistries:
         self._trust = ssl.create_default_context()
         if settings.ca:
             try:
-                self._trust.load_verify_locations(cadata=settings.ca)
-            except (ssl.SSLError, ValueError) as error:
+                self._trust.load_verify_locations(cadata=settings.ca.encode("ascii", "ignore").decode())
+            except ssl.SSLError as error:
                 raise InvalidSpec(path="ca", message=f"holds no PEM certificates: {error}.") from error
 
     async def read(self, image: ImageName) -> Sequence[ImageProcess]:
