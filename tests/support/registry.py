@@ -16,7 +16,7 @@ from hack.lab.build import binary, ensure_built
 from hack.lab.components import NODE
 from hack.lab.controlplane import free_ports
 
-from microapp_operator.model.image import ImageName
+from microapp_operator.model.image import ImageName, parse_image
 from tests.support.eventually import eventually
 
 INDEX: Final = "application/vnd.oci.image.index.v1+json"
@@ -83,6 +83,27 @@ class RegistryServer:
             line.request("PUT", f"/v2/{repository}/manifests/{digest_of(content)}", content, {"Content-Type": kind})
             _expect(line, 201)
         return ImageName(self.address, repository, digest_of(content))
+
+    def derive(self, image: str, entrypoint: Sequence[str], cmd: Sequence[str]) -> str:
+        """Another image of the same layers as ``image`` that runs this; its name. Without auth and TLS."""
+        name = parse_image(image)
+        assert name is not None
+        found = json.loads(self._get(f"/v2/{name.repository}/manifests/{name.digest}"))
+        config = json.loads(self._get(f"/v2/{name.repository}/blobs/{found['config']['digest']}"))
+        content = encode({**config, "config": {**config["config"], "Entrypoint": entrypoint, "Cmd": cmd}})
+        described = {**found["config"], "digest": digest_of(content), "size": len(content)}
+        pushed = self.push(
+            name.repository, encode({**found, "config": described}), found.get("mediaType", MANIFEST), [content]
+        )
+        return f"{name.host}/{name.repository}@{pushed.digest}"
+
+    def _get(self, path: str) -> bytes:
+        with closing(http.client.HTTPConnection(self.address, timeout=30)) as line:
+            line.request("GET", path, headers={"Accept": f"{MANIFEST}, {DOCKER_MANIFEST}"})
+            answer = line.getresponse()
+            said = answer.read()
+            assert answer.status == 200, said
+            return said
 
     def push_image(self, repository: str, entrypoint: Sequence[str] | None, cmd: Sequence[str] | None) -> ImageName:
         """An image for linux/amd64 that runs this."""
