@@ -18,7 +18,7 @@ from microapp_operator.model.image import ImageName, parse_image
 from microapp_operator.model.status import Entrypoint, MicroAppStatus
 from microapp_operator.policy.settings import PolicySettings
 from microapp_operator.reasons import Finding, Reason
-from microapp_operator.reconcile.entrypoints import EntrypointLane
+from microapp_operator.reconcile.entrypoints import KEPT, EntrypointLane
 from microapp_operator.reconcile.queue import Key, WorkQueue
 from microapp_operator.settings import Capabilities
 from microapp_operator.view import View
@@ -366,3 +366,22 @@ async def test_what_nobody_waits_for_any_more_is_not_asked_and_what_is_known_of_
         assert set(lane.lane.answers) == {_image()}
         lane.want("one")
         assert set(lane.lane.answers) == {_image()}, "for the next app with the same image"
+
+
+async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first() -> None:
+    names = [f"app-{number}" for number in range(KEPT + 2)]
+    async with Lane(Registries({name: [APP] for name in names})) as lane:
+        for name in names:
+            lane.want("one", _image(name))
+            assert isinstance(await lane.told(_image(name)), Entrypoint)
+        assert list(lane.lane.answers) == [_image(name) for name in names[2:]]
+
+
+async def test_who_asks_for_what_has_just_become_known_is_told_at_once() -> None:
+    registries = Registries({"app": [APP]})
+    async with Lane(registries) as lane:
+        lane.want("one", _image())
+        await lane.news.get()
+        lane.want("two", _image())
+        assert await lane.news.get() == ("finance", "two")
+    assert registries.asked == ["app"]

@@ -36,7 +36,8 @@ from microapp_operator.reconcile.workload import explain_pods, judge_workload
 
 _LOOK_AGAIN = 30.0
 """Seconds after which an app whose pods aren't up is looked at again: pods aren't watched."""
-_AT_ONCE = 0.0
+_SOON = 0.5
+"""Seconds until what was just written into status is rendered; where an older CRD drops it, that goes on and on."""
 _EXPIRY_SLACK = timedelta(seconds=1)
 
 
@@ -106,7 +107,7 @@ class Converger:
         waits = chosen.entrypoint.waits
         if waits is None:
             return None
-        return Waiting(waits, delay=_AT_ONCE if chosen.entrypoint.learned is not None else _LOOK_AGAIN)
+        return Waiting(waits, delay=_SOON if chosen.entrypoint.learned is not None else _LOOK_AGAIN)
 
     def _within(self, namespace: Observed) -> Sequence[Observed]:
         return self._services.children.within(namespace.ref.name)

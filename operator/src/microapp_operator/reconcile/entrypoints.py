@@ -26,7 +26,7 @@ _AT_ONCE: Final = 4
 _LOOK_AGAIN: Final = 60.0
 """Seconds before one that refuses is asked again: a person has to act first."""
 _LONGEST: Final = 300.0
-_KEPT: Final = 1000
+KEPT: Final = 1000
 """Answers kept in memory, for the next app with the same image; the apps that have asked keep theirs in status."""
 
 
@@ -73,7 +73,9 @@ class EntrypointLane:
             self._leave(key, image)
         for image in images - before:
             self._askers.setdefault(image, set()).add(key)
-            if len(self._askers[image]) == 1:
+            if isinstance(self.answers.get(image), Entrypoint):  # since the app was looked at
+                self.on_news(key)
+            elif len(self._askers[image]) == 1:
                 loop = asyncio.get_running_loop()
                 self._patience[image] = loop.call_later(self.patience, self._lose_patience, image)
                 self.queue.add(_split(image))
@@ -139,8 +141,9 @@ class EntrypointLane:
         self.answers[image] = answer
         for key in tuple(self._askers[image]):
             self.on_news(key)
-        for old in [known for known in self.answers if known not in self._askers][: len(self.answers) - _KEPT]:
-            del self.answers[old]
+        unasked = [known for known in self.answers if known not in self._askers]
+        for oldest in unasked[: max(len(self.answers) - KEPT, 0)]:
+            del self.answers[oldest]
 
     def _settle(self, image: str) -> None:
         """Nobody waits for the first answer any more."""
