@@ -10,14 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hack.image.static import push_static
 from hack.kubectl import Kubectl
-from hack.lab.components import AGNHOST_PUBLISHED
+from hack.lab.components import AGNHOST_PUBLISHED, GATEWAY
 from hack.lab.context import Cluster, e2e_cluster_from_environment, lab_of
 from hack.lab.nodelab import NodeLab
-from hack.product import Product, installed, push_image
+from hack.lognode import logging_values, volume_for
+from hack.product import Product, installed, push_image, upgraded
+from tests.support.apps import tenant_of
 from tests.support.cluster import kubectl, running
 from tests.support.host import observe_host
+from tests.support.logsink import LogSink, log_sink
 from tests.support.pods import Pods
+from tests.support.talkers import Talkers
 
 __all__ = ["kubectl"]
 
@@ -86,3 +91,25 @@ def pods(kubectl: Kubectl, agnhost: str) -> Iterator[Pods]:
     kubectl("create", "namespace", namespace)
     yield Pods(kubectl, namespace, agnhost)
     kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def sink(lab: NodeLab, kubectl: Kubectl, image: str) -> Iterator[LogSink]:
+    """Where the log gateway delivers to."""
+    with log_sink(kubectl, push_static(lab, GATEWAY), image) as sink:
+        yield sink
+
+
+@pytest.fixture(scope="module")
+def logging(lab: NodeLab, kubectl: Kubectl, platform: Product, sink: LogSink) -> Iterator[Product]:
+    """The release with a log gateway; without one again afterwards."""
+    values, off = logging_values(lab, sink.endpoint), {"logging": {"enabled": False}}
+    with volume_for(lab, kubectl, platform.namespace), upgraded(platform, values, off):
+        yield platform
+
+
+@pytest.fixture(scope="module")
+def talkers(kubectl: Kubectl, logging: Product, image: str, sink: LogSink) -> Iterator[Talkers]:  # noqa: ARG001
+    """Apps of a tenant of their own."""
+    with tenant_of(kubectl, image) as apps:
+        yield Talkers(apps, sink)

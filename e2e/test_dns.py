@@ -1,4 +1,4 @@
-"""Pods find Services by name, and nothing beyond the cluster."""
+"""Pods find Services by name, and of what is beyond the cluster the registry alone."""
 
 import pytest
 from hack.kubectl import KubectlError

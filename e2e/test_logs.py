@@ -6,21 +6,16 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hack.image.static import push_static
 from hack.install import ROOT
 from hack.kubectl import Kubectl
-from hack.lab.components import GATEWAY
 from hack.lab.context import Cluster
-from hack.lab.nodelab import NodeLab
-from hack.lognode import logging_values, volume_for
-from hack.product import Product, upgraded
+from hack.product import Product
 from tests.support.apps import tenant_of
 from tests.support.eventually import eventually
-from tests.support.logsink import LogSink, log_sink
+from tests.support.logsink import LogSink
 from tests.support.talkers import AMPLE, RUN, Talkers
 
 SEED = {
@@ -33,26 +28,6 @@ SEED = {
     "outcome": "success",
     "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
 }
-
-
-@pytest.fixture(scope="module")
-def sink(lab: NodeLab, kubectl: Kubectl, image: str) -> Iterator[LogSink]:
-    with log_sink(kubectl, push_static(lab, GATEWAY), image) as sink:
-        yield sink
-
-
-@pytest.fixture(scope="module")
-def logging(lab: NodeLab, kubectl: Kubectl, platform: Product, sink: LogSink) -> Iterator[Product]:
-    """The release with a log gateway; without one again afterwards."""
-    values, off = logging_values(lab, sink.endpoint), {"logging": {"enabled": False}}
-    with volume_for(lab, kubectl, platform.namespace), upgraded(platform, values, off):
-        yield platform
-
-
-@pytest.fixture(scope="module")
-def talkers(kubectl: Kubectl, logging: Product, image: str, sink: LogSink) -> Iterator[Talkers]:  # noqa: ARG001
-    with tenant_of(kubectl, image) as apps:
-        yield Talkers(apps, sink)
 
 
 def test_a_record_arrives_in_its_form_under_its_pods_identity(talkers: Talkers) -> None:

@@ -11,7 +11,7 @@ from hack.helm import RELEASE
 from hack.image.static import push_static
 from hack.kubectl import Kubectl
 from hack.lab.components import FORWARDER, GATEWAY, LAUNCHER
-from hack.lab.nodelab import NodeLab
+from hack.lab.nodelab import REGISTRY, NodeLab
 
 KEY = "log-redaction"
 CLASS = "lab-log-queue"
@@ -30,7 +30,8 @@ def logging_values(lab: NodeLab, endpoint: str) -> dict[str, Any]:
             "redactionKey": {"existingSecret": KEY},
             "sinks": {"otlp": {"endpoint": endpoint, "egress": egress}},
             "gateway": {"persistence": {"size": SIZE, "storageClassName": CLASS}},
-        }
+        },
+        "imageRegistries": {"plainHttp": [REGISTRY]},
     }
 
 

@@ -32,8 +32,10 @@ from hack.lab.network import (
 from hack.lab.node import Node
 from hack.lab.processes import kill_all, recorded, start, wait_until
 
-REGISTRY = "registry.example.com"
 _REGISTRY_PORT = 5000
+_REGISTRY_NAME = "registry.example.com"
+REGISTRY = f"{_REGISTRY_NAME}:{_REGISTRY_PORT}"
+"""By plain HTTP, for nodes and for pods."""
 API_PORT = 6443
 _SERVER = f"https://{node_address(1)}:{API_PORT}"
 _DNS = Path(__file__).parent / "dns.yaml"
@@ -188,7 +190,8 @@ class NodeLab(Lab):
             self.kubectl("wait", "--timeout=120s", *awaited, kubeconfig=kubeconfig)
 
     def _start_dns(self, kubeconfig: Path) -> None:
-        manifests = _DNS.read_text().replace("COREDNS", self.push_binary(COREDNS))
+        manifests = _DNS.read_text().replace("REGISTRY", f"{GATEWAY} {_REGISTRY_NAME}")
+        manifests = manifests.replace("COREDNS", self.push_binary(COREDNS))
         self.kubectl("apply", "-f", "-", kubeconfig=kubeconfig, stdin=manifests)
         where = ("-n", "kube-system", "deployment/coredns")
         self.kubectl("rollout", "status", "--timeout=120s", *where, kubeconfig=kubeconfig)

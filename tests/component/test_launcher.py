@@ -106,3 +106,36 @@ def test_what_no_kernel_runs_is_named(launcher: Path, tmp_path: Path) -> None:
     done = run(launcher, "run", "--", str(program))
     assert done.returncode == 126
     assert f"{program} can't be run: exec format error" in done.stderr
+
+
+ROUTES = [
+    pytest.param(("server", "a b"), "bin/server", {"PATH": "/nowhere:{folder}/bin"}, id="by PATH"),
+    pytest.param(("./bin/server", "a b"), "bin/server", {"PATH": "/nowhere"}, id="from the working directory"),
+    pytest.param(("bin/server", "a b"), "bin/server", {"PATH": "/nowhere"}, id="below the working directory"),
+    pytest.param(("{folder}/bin/server", "a b"), "bin/server", {}, id="by its path, without PATH"),
+]
+
+
+@pytest.mark.parametrize("forwarding", [False, True])
+@pytest.mark.parametrize(("command", "script", "environment"), ROUTES)
+def test_a_program_is_found_as_a_container_runtime_finds_it(
+    launcher: Path,
+    tmp_path: Path,
+    command: tuple[str, ...],
+    script: str,
+    environment: dict[str, str],
+    *,
+    forwarding: bool,
+) -> None:
+    """By the PATH and the working directory of the container, which the launcher shares with it."""
+    program = tmp_path / script
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\nprintf "%s|" "$@" "$PWD"\nexit 7\n')
+    program.chmod(0o755)
+    (tmp_path / "spool").mkdir()
+    words = [word.format(folder=tmp_path) for word in command]
+    env = {name: value.format(folder=tmp_path) for name, value in environment.items()}
+    options = ("--forward", "http://127.0.0.1:1/v1/logs", "--spool", str(tmp_path / "spool"), "--drain", "0")
+    started = [str(launcher), "run", *(options if forwarding else ()), "--", *words]
+    done = subprocess.run(started, capture_output=True, text=True, check=False, cwd=tmp_path, env=env)
+    assert (done.returncode, done.stdout) == (7, f"a b|{tmp_path}|"), done.stderr

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import yaml
 from hack.kubectl import Kubectl
 from hack.lab.context import Cluster
+from hack.lab.controlplane import free_ports
 from hack.process import OperatorProcess
 
 from tests.component.conftest import Tenant, installed, tenant
@@ -40,16 +43,37 @@ def address(kubectl: Kubectl, installed: None) -> Iterator[str]:  # noqa: ARG001
     kubectl("delete", "namespace", space, "--wait=false")
 
 
+@dataclass(frozen=True)
+class RegistryPlace:
+    """Where the operator looks for a registry; whether there is one is for each test to say."""
+
+    folder: Path
+    port: int
+
+    @property
+    def prefix(self) -> str:
+        return f"127.0.0.1:{self.port}/"
+
+
+@pytest.fixture(scope="package")
+def place(tmp_path_factory: pytest.TempPathFactory) -> RegistryPlace:
+    """One that the operator may ask, without TLS."""
+    return RegistryPlace(tmp_path_factory.mktemp("registry"), free_ports(1)[0])
+
+
 @pytest.fixture(scope="package")
 def operator(
     cluster: Cluster,
     address: str,  # noqa: ARG001
+    place: RegistryPlace,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[OperatorProcess]:
     """One operator for all tests here."""
     folder = tmp_path_factory.mktemp("operator")
+    registries = folder / "registries.yaml"
+    registries.write_text(yaml.safe_dump({"plainHttp": [place.prefix.removesuffix("/")]}))
     file = folder / "logging.yaml"
     file.write_text(yaml.safe_dump(LOGGING.model_dump(mode="json", by_alias=True)))
-    flags = (settings_flag(folder), f"--logging={file}")
+    flags = (settings_flag(folder, place.prefix), f"--logging={file}", f"--image-registries={registries}")
     with OperatorProcess(cluster.kubeconfig, folder / "operator.log", flags) as process:
         yield process

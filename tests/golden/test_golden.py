@@ -13,6 +13,7 @@ from microapp_operator.desired.context import AddressTarget, LoggingContext, Ren
 from microapp_operator.desired.plan import build_plan
 from microapp_operator.model import Manifest, MicroApp, Profile, parse
 from microapp_operator.model.common import Protocol
+from microapp_operator.model.status import Entrypoint
 from microapp_operator.settings import Images, LoggingSettings
 
 HERE = Path(__file__).parent
@@ -36,7 +37,8 @@ def _dump(manifests: Iterable[Manifest]) -> str:
 
 
 def _runtime(raw: Manifest) -> RuntimeChoice:
-    return RuntimeChoice(WorkloadKind(raw["kind"]), raw.get("runtimeClass", ""), raw.get("wasmRunner", ""))
+    entrypoint = Entrypoint.model_validate(raw["entrypoint"]) if "entrypoint" in raw else None
+    return RuntimeChoice(WorkloadKind(raw["kind"]), raw.get("runtimeClass", ""), raw.get("wasmRunner", ""), entrypoint)
 
 
 def _logging(raw: Manifest | None, app: MicroApp) -> LoggingContext | None:

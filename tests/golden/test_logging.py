@@ -18,5 +18,5 @@ def test_children(case: str, golden_update: bool) -> None:
 
 
 def test_every_source_has_a_case() -> None:
-    assert CASES == ["file", "otlp", "stdout", "wasm"]
+    assert CASES == ["entrypoint", "file", "otlp", "stdout", "wasm"]
     assert all((HERE / case / INPUT).exists() for case in CASES)

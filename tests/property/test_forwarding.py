@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hack.samples import IMAGE
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from tests.golden.hostile import RAW, RUNNER, TIER
@@ -16,18 +17,22 @@ from microapp_operator.desired.sizes import Size, parse_size
 from microapp_operator.model import Manifest, MicroApp, RiskTier, parse
 from microapp_operator.model.microapp import LogSource
 from microapp_operator.model.quantity import parse_quantity
+from microapp_operator.model.status import Entrypoint
 from microapp_operator.settings import Images
 
 laws = settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 CHOICE = st.builds(RuntimeChoice, kind=st.just(WorkloadKind.DEPLOYMENT), wasm_runner=st.sampled_from(["", RUNNER]))
+WORDS = st.lists(st.text(max_size=10), max_size=3).map(tuple)
+ENTRYPOINT = st.builds(Entrypoint, image=st.just(IMAGE), command=WORDS.filter(bool), args=WORDS)
 
 
 def _pods(
     raw: Manifest, tier: RiskTier, runtime: RuntimeChoice, source: str, images: Images | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Pod specs without forwarding, and with it."""
+    """Pod specs without forwarding, and with it; of an app whose spec says what it runs."""
     raw = {**raw, "spec": {**raw["spec"], "logging": {"source": source}}}
     app = parse(MicroApp, raw)
+    assume(app.spec.runtime.command or runtime.entrypoint or runtime.wasm_runner or source == LogSource.OTLP)
     found = resolve_forwarding(app, runtime, GATEWAY)
     assume(isinstance(found, LoggingContext))
     assert isinstance(found, LoggingContext)
@@ -103,6 +108,19 @@ def test_a_pod_counts_no_more_than_its_app_and_what_the_tier_keeps_for_sidecars(
     allowed = _size(app).plus(parse_size(**reserve.render())).at_least(reserve)
     assume(allowed.fits(quota))
     assert most.at_least(running.plus(_size(app))).fits(allowed)
+
+
+@laws
+@given(RAW, TIER, ENTRYPOINT, st.sampled_from([LogSource.STDOUT, LogSource.FILE]))
+def test_what_an_image_runs_is_run_word_by_word_where_the_spec_says_nothing(
+    raw: Manifest, tier: RiskTier, entrypoint: Entrypoint, source: LogSource
+) -> None:
+    raw = {**raw, "spec": {**raw["spec"], "runtime": {**raw["spec"]["runtime"], "command": [], "profile": "container"}}}
+    choice = RuntimeChoice(WorkloadKind.DEPLOYMENT, entrypoint=entrypoint)
+    _, after = _pods(raw, tier, choice, source)
+    (app,) = after["containers"]
+    words = [*app["command"][app["command"].index("--") + 1 :], *app.get("args", ())]
+    assert [word.replace("$$", "$") for word in words] == [*entrypoint.command, *entrypoint.args]
 
 
 def _size(container: Manifest) -> Size:

@@ -231,7 +231,6 @@ VARIABLE = request(path=KV, env="TOKEN")
         pytest.param(
             VARIABLE, RENDERED, {"spec": COMMAND, "vault": NO_LAUNCHER}, "spec.secrets[0].env", id="no-launcher"
         ),
-        pytest.param(VARIABLE, RENDERED, {}, "spec.secrets[0].env", id="no-command"),
         pytest.param(VARIABLE, OPERATOR, {}, "spec.secrets[0].env", id="a-whole-secret-as-a-variable"),
         pytest.param(request(path=KV), OPERATOR, {"served": frozenset()}, "spec.riskTier", id="no-secrets-operator"),
         pytest.param(request(path=KV), EXTERNAL, {"served": frozenset()}, "spec.riskTier", id="no-external-secrets"),

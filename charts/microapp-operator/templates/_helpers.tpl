@@ -171,6 +171,21 @@ readinessProbe:
 - ipBlock: {cidr: "::/0", except: ["fe80::/10", "fd00:ec2::254/128"]}
 {{- end }}
 
+{{/* Whether something is put before what apps run, so that registries are asked. */}}
+{{- define "microapp-operator.asksRegistries" -}}
+{{- if or .Values.vault .Values.logging.enabled }}true{{ end }}
+{{- end }}
+
+{{- define "microapp-operator.registrySettings" -}}
+{{- with .Values.imageRegistries -}}
+ca: {{ .ca | quote }}
+plainHttp: {{ toJson .plainHttp }}
+{{- if .existingSecret }}
+credentials: /var/run/secrets/microapps.dev/registries/config.json
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "microapp-operator.dnsEgress" -}}
 - to: {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
   ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]

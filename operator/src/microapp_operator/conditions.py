@@ -55,6 +55,7 @@ def compute_status(old: MicroAppStatus, view: View, now: datetime) -> MicroAppSt
         ),
         egress=tuple(d.status for d in decision.egress) if decision else (),
         secret_store=view.secret_store,
+        entrypoint=view.entrypoint,
         logging=view.forwarding.told() or old.logging,
         policy_findings=view.scan.findings if view.scan else old.policy_findings,
         steps=compute_steps(view, ready=judgements[0].status == TRUE),

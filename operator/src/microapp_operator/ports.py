@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from microapp_operator.canary import CanaryState
+from microapp_operator.decide.entrypoint import ImageProcess
 from microapp_operator.decide.isolation import Isolation
 from microapp_operator.desired.probe import TargetPod
 from microapp_operator.model.common import Manifest
+from microapp_operator.model.image import ImageName
 from microapp_operator.policy.verdict import Violation
 from microapp_operator.reasons import Reason
 
@@ -157,6 +159,13 @@ class LogGatewayPort(Protocol):
 
     async def read(self) -> GatewayReading:
         """What all its pods know now."""
+
+
+class ImageRegistries(Protocol):
+    """Where images are. Errors: Transient when one doesn't answer, Blocked when it doesn't tell until a person acts."""
+
+    async def read(self, image: ImageName) -> Sequence[ImageProcess]:
+        """What ``image`` runs on the platforms that nodes may have; empty when it is for none of them."""
 
 
 class ProbeGround(Protocol):

@@ -239,7 +239,10 @@ REMEDIES: dict[Reason, str] = {
     Reason.SECRET_STORE_DENIED: "Have an admin check the operator's role and policy in Vault (docs/secrets.md).",
     Reason.SECRET_STORE_BUSY: "Wait; the operator retries by itself. If it lasts, look at Vault's quotas.",
     Reason.NO_PROBE: "Install the isolation probe to prove that the network plugin enforces the policies.",
-    Reason.ENTRYPOINT_UNKNOWN: "Set spec.runtime.command to what the image runs, or send records by OTLP.",
+    Reason.ENTRYPOINT_UNKNOWN: (
+        "Set spec.runtime.command to what the image runs, or have an admin let the operator read the image "
+        "(docs/logging.md); it asks again by itself."
+    ),
     Reason.LOG_SOURCE_NOT_SUPPORTED: "Change the field named in the message.",
     Reason.RECORDS_DROPPED: "Write less, or find out why records were not taken: `kubectl logs` of log-forwarder.",
     Reason.RECORDS_WAITING: "Wait; a pod keeps 32 MiB of records. If it lasts, have an admin look at the log gateway.",

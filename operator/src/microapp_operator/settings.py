@@ -1,6 +1,6 @@
 """What the cluster and the admin decide once per process. Read in ``wiring``, passed down, frozen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
@@ -86,6 +86,20 @@ class LoggingSettings(BaseModel):
     launcher_image: Annotated[str, Field(pattern=_PINNED)]
 
 
+class RegistrySettings(BaseModel):
+    """How registries are asked what images run; which ones, the settings of the rules say.
+
+    credentials: a Docker configuration file. ca: PEM certificates that vouch for registries, besides the system's.
+    plain_http: hosts, with ports, that are asked without TLS.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
+
+    credentials: Path | None = None
+    ca: str = ""
+    plain_http: tuple[Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:[0-9]{1,5})?$")], ...] = ()
+
+
 def read_settings(kind: type[S], path: Path) -> S:
     """Settings of that ``kind`` in the YAML file ``path``. InvalidSpec names the field at fault."""
     try:
@@ -128,7 +142,7 @@ class Settings:
     probe: how isolation is probed; None: it isn't.
     wasm_image: of this operator, by digest, to run modules where no RuntimeClass does; empty: they don't run there.
     vault: the secret store; None when there is none.
-    logging: where the records of apps go; None: nowhere.
+    logging: where the records of apps go; None: nowhere. registries: how they are asked what images run.
     """
 
     reserved_networks: tuple[Network, ...] = ()
@@ -142,6 +156,7 @@ class Settings:
     wasm_image: str = ""
     vault: VaultSettings | None = None
     logging: LoggingSettings | None = None
+    registries: RegistrySettings = field(default_factory=RegistrySettings)
 
 
 @dataclass(frozen=True, slots=True)

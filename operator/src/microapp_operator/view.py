@@ -9,7 +9,7 @@ from microapp_operator.decide.decision import Decision
 from microapp_operator.decide.forwarding_view import ForwardingView
 from microapp_operator.decide.secret_view import SecretsView
 from microapp_operator.model import Stage
-from microapp_operator.model.status import NamespaceStatus, PolicyFinding, SecretStoreStatus, Step
+from microapp_operator.model.status import Entrypoint, NamespaceStatus, PolicyFinding, SecretStoreStatus, Step
 from microapp_operator.reasons import Finding, Reason
 
 
@@ -51,6 +51,7 @@ class View:
     guarded: the guardrails are in place. held: the last accepted revision runs, not the declared one.
     workload: None while nothing was started.
     secret_store: the app's identity there. secrets: what is known of them. forwarding: what is known of its records.
+    entrypoint: what its image runs, where that has to be known.
     scan: None while this process has not scanned the app; then status says what the last one found.
     """
 
@@ -70,6 +71,7 @@ class View:
     secret_store: SecretStoreStatus | None = None
     secrets: SecretsView = field(default_factory=SecretsView)
     forwarding: ForwardingView = field(default_factory=ForwardingView)
+    entrypoint: Entrypoint | None = None
     scan: Scan | None = None
 
 

@@ -178,6 +178,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--vault", type=Path, help="YAML file that says where Vault is; none: apps get no secrets")
     run.add_argument("--logging", type=Path, help="YAML file that says where the log gateway is")
+    run.add_argument(
+        "--image-registries", type=Path, help="YAML file that says how registries are asked what images run"
+    )
     run.add_argument("--watch-stale", type=float, default=150.0, help="seconds of silence after which /readyz fails")
     run.add_argument(
         "--reserved-network",

@@ -46,9 +46,6 @@ def _obstacles(app: MicroApp, runtime: RuntimeChoice) -> Iterator[Finding]:
         yield _unsupported(_SOURCE, f"a module in a container has no {source}: it writes to standard output.")
     if source is LogSource.OTLP:
         return
-    if profile is Profile.CONTAINER and not app.spec.runtime.command:
-        message = "what the image runs isn't known, and nothing can be put before it."
-        yield Finding(Reason.ENTRYPOINT_UNKNOWN, "spec.runtime.command", message)
     clash = mounts_clash(app, (PLACE, SPOOL, *((FOLDER,) if source is LogSource.FILE else ())))
     if clash is not None:
         yield _unsupported(f"spec.storage[{clash}].mountPath", "the volume hides where records are kept.")

@@ -85,6 +85,8 @@ def judge_forwarding(view: ForwardingView, decision: Decision | None, *, runs: b
         return "Unknown", Reason.FORWARDER_NOT_INSTALLED, Reason.FORWARDER_NOT_INSTALLED.remedy
     if decision.logging_finding is not None:
         return "False", decision.logging_finding.reason, decision.logging_finding.text()
+    if decision.entrypoint.waits is not None:
+        return "Unknown", Reason.PROGRESSING, decision.entrypoint.waits.text()
     if not runs:
         return "True", Reason.NOTHING_TO_FORWARD, "No pod runs, so there is nothing to forward."
     if view.delivery is None or view.at is None:

@@ -39,11 +39,15 @@ class SecretsDecision:
 
 
 def resolve_secrets(
-    given: LimitInput, verdict: ApprovalVerdict, vault: VaultSettings | None, served: frozenset[str]
+    given: LimitInput,
+    verdict: ApprovalVerdict,
+    vault: VaultSettings | None,
+    served: frozenset[str],
+    unlaunchable: Finding | None = None,
 ) -> SecretsDecision:
     """Decide on every entry of ``spec.secrets``; without a store there is nothing to decide.
 
-    served: APIs that deliver secrets and are there.
+    served: APIs that deliver secrets and are there. unlaunchable: why nothing can be put before what the app runs.
     """
     if vault is None:
         return SecretsDecision()
@@ -60,7 +64,7 @@ def resolve_secrets(
             continue
         source = _source(secret, found, why)
         mode = _unserved(given, served)
-        undeliverable = mode or next(_undeliverable(given, source, path, vault), None)
+        undeliverable = mode or next(_undeliverable(given, source, path, vault, unlaunchable), None)
         if undeliverable is not None:
             refused.append(undeliverable)
         elif path not in waiting:
@@ -174,7 +178,9 @@ def _unserved(given: LimitInput, served: frozenset[str]) -> Finding | None:
     return _cannot("spec.riskTier", message)
 
 
-def _undeliverable(given: LimitInput, source: SecretSource, path: str, vault: VaultSettings) -> Iterator[Finding]:
+def _undeliverable(
+    given: LimitInput, source: SecretSource, path: str, vault: VaultSettings, unlaunchable: Finding | None
+) -> Iterator[Finding]:
     """What the pods of this app, in this tier, can't be given."""
     runtime, mode = given.app.spec.runtime, given.tier.spec.secrets.injection
     into_pods = mode in AGENT_MODES
@@ -194,8 +200,8 @@ def _undeliverable(given: LimitInput, source: SecretSource, path: str, vault: Va
         yield _cannot(f"{path}.env", f"a module gets no variable from a secret: it reads {FOLDER}/{source.name}.")
     if into_pods and vault.launcher_image is None:
         yield _cannot(f"{path}.env", "the platform has no launcher, which sets variables from secrets.")
-    if into_pods and not runtime.command:
-        yield _cannot(f"{path}.env", "the launcher has to know what to run: set spec.runtime.command.")
+    if into_pods and unlaunchable is not None:
+        yield _cannot(f"{path}.env", f"the launcher has to know what to run. {unlaunchable.text()}")
     if not into_pods and source.field is None:
         yield _cannot(f"{path}.env", "only one field can be exported: set field.")
 

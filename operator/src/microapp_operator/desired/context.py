@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from microapp_operator.model.common import Protocol
 from microapp_operator.model.microapp import LogSource
+from microapp_operator.model.status import Entrypoint
 from microapp_operator.settings import Images, LoggingSettings, VaultSettings
 
 
@@ -20,12 +21,13 @@ class RuntimeChoice:
     """How the profile is honoured here.
 
     runtime_class: empty for the cluster's default. wasm_runner: image that runs the app's module in a container; empty
-    for what runs as the image says.
+    for what runs as the image says. entrypoint: what the image runs, to be said in the pod; None: nothing is said.
     """
 
     kind: WorkloadKind
     runtime_class: str = ""
     wasm_runner: str = ""
+    entrypoint: Entrypoint | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ _USER: Final = 65532
 def launch(spec: Manifest, app: Manifest, image: str, size: Size, options: Sequence[str]) -> None:
     """Have container ``app`` of pod ``spec`` run by the launcher with ``options``, on top of those it has.
 
-    image, size: of the init container that brings it, if none does yet. ValueError without an image or a command:
+    image, size: of the init container that brings it, if none does yet. Its command has to be said, since the image's
+    own isn't there any more then; what args it has stay what they are. ValueError without an image or a command:
     deciding must have refused that.
     """
     command = app.get("command")

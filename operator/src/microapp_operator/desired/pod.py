@@ -9,6 +9,7 @@ from typing import Any, Final
 from microapp_operator.desired.metadata import shorten
 from microapp_operator.desired.sizes import Size, parse_size
 from microapp_operator.model import Manifest, MicroApp
+from microapp_operator.model.status import Entrypoint
 
 CONTAINER: Final = "app"
 """Name of the app's container; sidecars have other names."""
@@ -18,18 +19,19 @@ _FS_GROUP: Final = 65532
 """Group that owns mounted volumes: an app that isn't root could write to none without it."""
 
 
-def build_pod_spec(app: MicroApp, runtime_class: str) -> Manifest:
+def build_pod_spec(app: MicroApp, runtime_class: str, entrypoint: Entrypoint | None = None) -> Manifest:
     """Pod spec of ``app`` with what both Deployments and Knative accept; the container has no port yet.
 
     What Pod Security asks for stands at the container: Knative refuses it at the pod by default
     (knative/serving, fieldmask.go). No token is mounted, and no Service of the namespace gets into the
-    environment. runtime_class is empty for the cluster's default.
+    environment. runtime_class is empty for the cluster's default. entrypoint: what the image runs, to be said here
+    where the app doesn't.
     """
     spec: Manifest = {
         "serviceAccountName": app.metadata.name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "containers": [_container(app)],
+        "containers": [_container(app, entrypoint)],
         "volumes": _volumes(app),
     }
     if runtime_class:
@@ -64,7 +66,7 @@ def literal(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _container(app: MicroApp) -> Manifest:
+def _container(app: MicroApp, entrypoint: Entrypoint | None) -> Manifest:
     runtime = app.spec.runtime
     size = replica_size(app).render()
     container: Manifest = {
@@ -76,6 +78,10 @@ def _container(app: MicroApp) -> Manifest:
     }
     if runtime.command:
         container["command"] = [literal(part) for part in runtime.command]
+    elif entrypoint is not None:
+        container["command"] = [literal(part) for part in entrypoint.command]
+        if entrypoint.args:
+            container["args"] = [literal(part) for part in entrypoint.args]
     if runtime.env:
         container["env"] = [{"name": e.name, "value": literal(e.value)} for e in runtime.env]
     return container

@@ -74,7 +74,7 @@ def _pod_spec(app: MicroApp, tier: RiskTier, runtime: RuntimeChoice, images: Ima
     if runtime.wasm_runner:
         spec = build_module_pod(app, runtime.runtime_class, runtime.wasm_runner)
     else:
-        spec = build_pod_spec(app, runtime.runtime_class)
+        spec = build_pod_spec(app, runtime.runtime_class, runtime.entrypoint)
     if images.gate:
         spec["initContainers"] = [build_gate(app, tier, images.gate)]
     container = spec["containers"][0]

@@ -4,10 +4,12 @@ from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 
-from microapp_operator.model.common import Label, Model, Timestamp, list_map
+from microapp_operator.model.common import ATOMIC, Label, Model, Timestamp, list_map
 
 FINDINGS_MAX: Final = 256
 """Rules that status lists one by one; a bundle with more has the rest summed up in the last entry."""
+WORDS_MAX: Final = 256
+"""Words of what an image runs."""
 
 
 class Condition(Model):
@@ -70,6 +72,28 @@ class SecretStoreStatus(Model):
     secrets: Annotated[
         tuple[SecretStatus, ...],
         Field(max_length=16, description="One entry per secret.", json_schema_extra=list_map("name")),
+    ] = ()
+
+
+Word = Annotated[str, Field(max_length=16384)]
+
+
+class Entrypoint(Model):
+    """What an image runs when its pod says nothing, asked of its registry once."""
+
+    image: Annotated[str, Field(max_length=512, description="The image, by digest.")]
+    command: Annotated[
+        tuple[Word, ...],
+        Field(
+            min_length=1,
+            max_length=WORDS_MAX,
+            description="Its ENTRYPOINT, or CMD without one.",
+            json_schema_extra=ATOMIC,
+        ),
+    ]
+    args: Annotated[
+        tuple[Word, ...],
+        Field(max_length=WORDS_MAX, description="Its CMD, where it has an ENTRYPOINT.", json_schema_extra=ATOMIC),
     ] = ()
 
 
@@ -156,6 +180,10 @@ class MicroAppStatus(Model):
     ] = ()
     secret_store: Annotated[
         SecretStoreStatus | None, Field(description="The app's identity in the secret store; none when it has none.")
+    ] = None
+    entrypoint: Annotated[
+        Entrypoint | None,
+        Field(description="What the image runs; none where something else says so, or nothing is put before it."),
     ] = None
     logging: Annotated[
         LoggingStatus | None, Field(description="How the app's records were delivered; none while nobody knows.")

@@ -36,6 +36,8 @@ from microapp_operator.reconcile.workload import explain_pods, judge_workload
 
 _LOOK_AGAIN = 30.0
 """Seconds after which an app whose pods aren't up is looked at again: pods aren't watched."""
+_SOON = 0.5
+"""Seconds until what was just written into status is rendered; where an older CRD drops it, that goes on and on."""
 _EXPIRY_SLACK = timedelta(seconds=1)
 
 
@@ -68,6 +70,7 @@ class Converger:
         if namespace is not None and not owns_namespace(app, namespace):
             raise Blocked(build_not_ours(app, namespace.ref.name))
         draft.effective = declared if self._may_run(draft, declared) else await self._accepted(app, around)
+        waits = self._learn_entrypoint(draft, declared)
         inputs = self._inputs(draft)
         if self._settled(app, namespace, inputs):
             draft.rendered_hash, draft.children_hash = inputs, app.status.children_hash
@@ -81,6 +84,8 @@ class Converger:
             pause.append(_LOOK_AGAIN)
         again = self._services.secrets.attend(draft, own_children(app, self._within(namespace)))
         pause += [again] if again is not None else []
+        if waits is not None:
+            raise waits
         return min(pause, default=None)
 
     def _may_run(self, draft: Draft, declared: Decision) -> bool:
@@ -90,6 +95,19 @@ class Converger:
         obstacle = self._services.secrets.blocks_release(draft.app, declared)
         draft.faults += [obstacle] if obstacle is not None else []
         return obstacle is None
+
+    def _learn_entrypoint(self, draft: Draft, declared: Decision) -> Waiting | None:
+        """Have it asked what images run, keep what was said in status, and say whether the workload waits for that."""
+        chosen, meta = draft.effective, draft.app.metadata
+        asked = {d.entrypoint.asks for d in (declared, chosen) if d is not None}
+        self._services.entrypoints.want((meta.namespace, meta.name), frozenset(asked - {""}))
+        if chosen is None:
+            return None
+        draft.entrypoint = chosen.entrypoint.to_keep(draft.app.status.entrypoint)
+        waits = chosen.entrypoint.waits
+        if waits is None:
+            return None
+        return Waiting(waits, delay=_SOON if chosen.entrypoint.learned is not None else _LOOK_AGAIN)
 
     def _within(self, namespace: Observed) -> Sequence[Observed]:
         return self._services.children.within(namespace.ref.name)
@@ -200,8 +218,8 @@ class Converger:
         draft.namespace = NamespaceStatus(name=namespace.ref.name, uid=namespace.uid)
         draft.guarded = True
         found = next((o for o in own if o.status is not None), None)
-        if chosen is not None and chosen.runtime is not None and (found is not None or not chosen.withheld):
-            if not chosen.withheld:
+        if chosen is not None and chosen.runtime is not None and (found is not None or not chosen.held_back):
+            if not chosen.held_back:
                 draft.approved_fingerprint = chosen.fingerprint
             draft.workload = judge_workload(chosen.app, chosen.runtime.kind, found)
             if draft.workload.reason in _UNSETTLED and found is not None:

@@ -7,7 +7,7 @@ from microapp_operator.decide.forwarding_view import ForwardingView
 from microapp_operator.decide.secret_view import SecretsView
 from microapp_operator.gates import Voided
 from microapp_operator.model import MicroApp
-from microapp_operator.model.status import NamespaceStatus, SecretStoreStatus
+from microapp_operator.model.status import Entrypoint, NamespaceStatus, SecretStoreStatus
 from microapp_operator.reasons import Finding
 from microapp_operator.view import Scan, View, Workload
 
@@ -36,6 +36,7 @@ class Draft:
     secret_store: SecretStoreStatus | None = None
     secrets: SecretsView = field(default_factory=SecretsView)
     forwarding: ForwardingView = field(default_factory=ForwardingView)
+    entrypoint: Entrypoint | None = None
     skipped: bool = False
     scan: Scan | None = None
 
@@ -62,6 +63,7 @@ class Draft:
             secret_store=self.secret_store,
             secrets=self.secrets,
             forwarding=self.forwarding,
+            entrypoint=self.entrypoint,
             scan=self.scan,
         )
 
@@ -76,5 +78,6 @@ def draft_from(app: MicroApp) -> Draft:
         reviewed_fingerprint=status.reviewed_fingerprint,
         suggested_tier=status.suggested_tier,
         secret_store=status.secret_store,
+        entrypoint=status.entrypoint,
         secrets=SecretsView(before=status.conditions),
     )

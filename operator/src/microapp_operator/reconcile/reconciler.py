@@ -42,6 +42,7 @@ class Reconciler:
         if raw is None:
             self._queue.drop(key)
             self._converger.forget(namespace_name(*key))
+            self._services.entrypoints.want(key, frozenset())
             return "gone"
         generation = raw["metadata"].get("generation")
         with structlog.contextvars.bound_contextvars(

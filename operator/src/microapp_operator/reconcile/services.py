@@ -8,6 +8,7 @@ from microapp_operator.constants import API_VERSION
 from microapp_operator.gates import Voided
 from microapp_operator.model import MicroApp, MicroAppStatus
 from microapp_operator.ports import Children, Clock, Cluster, ObjectRef, Observed
+from microapp_operator.reconcile.queue import Key
 from microapp_operator.reconcile.secrets import Secrets
 from microapp_operator.settings import Capabilities
 
@@ -34,6 +35,13 @@ class Reporting(Protocol):
         """Nothing of the app is left."""
 
 
+class Entrypoints(Protocol):
+    """Who asks registries what images run; answers come by way of the store."""
+
+    def want(self, key: Key, images: frozenset[str]) -> None:
+        """The app of ``key`` waits for what these run, and for no others; it is looked at again when that is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """The outside, as ports."""
@@ -44,6 +52,7 @@ class Services:
     clock: Clock
     capabilities: Callable[[], Capabilities]
     secrets: Secrets
+    entrypoints: Entrypoints
 
 
 def app_ref(app: MicroApp) -> ObjectRef:

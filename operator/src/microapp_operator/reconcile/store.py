@@ -4,12 +4,13 @@ Answers from memory; knows which apps a change elsewhere concerns. Does no I/O.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import structlog
 
 from microapp_operator.decide.decision import Surroundings
+from microapp_operator.decide.entrypoint import Answer
 from microapp_operator.decide.forwarding import LogGateway
 from microapp_operator.decide.forwarding_view import ForwardingView
 from microapp_operator.decide.isolation import UNPROBED, Isolation
@@ -44,7 +45,7 @@ class Store:
     """Memory of the feeds. reserved: ranges no app may reach by address. settings: of the rules.
 
     policy_digest: of the policy bundle in force. isolation: what the nodes' probes say. vault: the secret store, None
-    when there is none. gateway: where records go, None when nowhere.
+    when there is none. gateway: where records go, None when nowhere. entrypoints: what is known of what images run.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Store:
         self.policy_digest = policy_digest
         self.vault: VaultSettings | None = None
         self.gateway: LogGateway | None = None
+        self.entrypoints: Mapping[str, Answer] = {}
         self._apps: dict[Key, Manifest] = {}
         self._by_namespace: dict[str, set[Key]] = defaultdict(set)
         self._tiers: dict[str, RiskTier] = {}
@@ -205,4 +207,5 @@ class Store:
             isolation=self.isolation,
             vault=self.vault,
             gateway=self.gateway,
+            entrypoints=self.entrypoints,
         )

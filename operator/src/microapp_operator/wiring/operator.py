@@ -32,6 +32,7 @@ from microapp_operator.handlers import build_registry, build_settings
 from microapp_operator.metrics import Metrics
 from microapp_operator.reasons import Finding, Reason
 from microapp_operator.reconcile.engine import Engine
+from microapp_operator.reconcile.entrypoints import EntrypointLane
 from microapp_operator.reconcile.prober import Prober
 from microapp_operator.reconcile.queue import WorkQueue
 from microapp_operator.reconcile.reconciler import Reconciler
@@ -41,9 +42,18 @@ from microapp_operator.reconcile.services import Services
 from microapp_operator.reconcile.store import Store
 from microapp_operator.reconcile.witness import Witness
 from microapp_operator.scan.wiring import Scan, Surroundings, build_scan, listen
-from microapp_operator.settings import Images, LoggingSettings, ProbeSettings, Settings, VaultSettings, read_settings
+from microapp_operator.settings import (
+    Images,
+    LoggingSettings,
+    ProbeSettings,
+    RegistrySettings,
+    Settings,
+    VaultSettings,
+    read_settings,
+)
 from microapp_operator.telemetry import configure_logging
 from microapp_operator.wiring.clock import SystemClock
+from microapp_operator.wiring.entrypoints import connect_registries
 from microapp_operator.wiring.forwarding import Forwarding, connect_gateway
 from microapp_operator.wiring.vault import Vault, connect_vault
 
@@ -73,6 +83,7 @@ class Operator:
     health: HealthServer
     policies: Policies
     scan: Scan
+    entrypoints: EntrypointLane
     election: Election | None = None
     prober: Prober | None = None
     vault: Vault | None = None
@@ -98,6 +109,7 @@ class Operator:
         deposed = (await asyncio.gather(start, current, return_exceptions=True))[0]
         await self.scan.stop()
         await self.engine.stop()
+        await self.entrypoints.stop()
         if self.vault is not None:
             await self.vault.stop()
         if self.election is not None:
@@ -131,6 +143,7 @@ class Operator:
             await self.prober.recall()
         self.engine.start()
         self.scan.start()
+        self.entrypoints.start()
         if self.vault is not None:
             self.vault.lane.start()
         rounds = [] if self.prober is None else [self.prober.run()]
@@ -183,7 +196,8 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
     reporter = Reporter(cluster, events, store, metrics)
     vault = connect_vault(settings.vault, queue, events, metrics) if settings.vault else None
     secrets = vault.desk if vault else NoStore(events)
-    services = Services(cluster, informer.cache, reporter, SystemClock(), informer.capabilities, secrets)
+    entrypoints = connect_registries(settings.registries, store, queue)
+    services = Services(cluster, informer.cache, reporter, SystemClock(), informer.capabilities, secrets, entrypoints)
     engine = Engine(store, queue, Reconciler(store, queue, services), metrics, settings.workers)
     around = Surroundings(client, informer, policies, store, queue, SystemClock(), metrics.registry)
     scan = build_scan(around, interval=settings.scan_interval)
@@ -211,7 +225,20 @@ async def build_operator(settings: Settings, files: PolicyFiles, health: Address
         checks["secrets"] = vault.lane.dead_workers
     server = HealthServer(checks, metrics.registry, host=health.host, port=health.port)
     return Operator(
-        client, informer, events, engine, witness, metrics, server, policies, scan, election, prober, vault, forwarding
+        client,
+        informer,
+        events,
+        engine,
+        witness,
+        metrics,
+        server,
+        policies,
+        scan,
+        entrypoints,
+        election,
+        prober,
+        vault,
+        forwarding,
     )
 
 
@@ -241,6 +268,8 @@ async def _run(arguments: argparse.Namespace, version: str) -> int:
     try:
         vault = read_settings(VaultSettings, arguments.vault) if arguments.vault else None
         logging = read_settings(LoggingSettings, arguments.logging) if arguments.logging else None
+        asked = arguments.image_registries
+        registries = read_settings(RegistrySettings, asked) if asked else RegistrySettings()
     except OperatorError as error:
         log.error("cannot_start", why=str(error))
         return 1
@@ -256,6 +285,7 @@ async def _run(arguments: argparse.Namespace, version: str) -> int:
         wasm_image=arguments.wasm_image or "",
         vault=vault,
         logging=logging,
+        registries=registries,
     )
     try:
         files = PolicyFiles(arguments.bundle, arguments.settings)
