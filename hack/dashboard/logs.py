@@ -40,8 +40,26 @@ PANELS: Final[tuple[Panel, ...]] = (
     Panel(
         "Since a record was read back",
         "s",
-        (("time() - min by (sink) (microapp_log_canary_read_back_time_seconds)", "{{sink}}"),),
-        "From the backends that are asked: how old the newest canary is that was found there.",
+        (
+            ("time() - min by (sink) (microapp_log_canary_read_back_time_seconds)", "{{sink}}"),
+            ("max by (sink) (microapp_log_canary_delay_seconds)", "{{sink}} took"),
+        ),
+        "From the backends that are asked: how old the newest canary is that was found there, and how long that took.",
+    ),
+    Panel(
+        "Canaries given up",
+        "ops",
+        (
+            ("sum(rate(microapp_log_canary_sent_total[$__rate_interval]))", "sent"),
+            (rate("microapp_log_canary_failures_total", "sink, why"), "{{sink}}: {{why}}"),
+        ),
+        "By sink, with why.",
+    ),
+    Panel(
+        "What sinks say of the canary",
+        "short",
+        (("max by (sink, answer) (microapp_log_canary_answer)", "{{sink}}: {{answer}}"),),
+        "The last answer of each backend that is asked.",
     ),
     Panel(
         "Refusals of sinks",

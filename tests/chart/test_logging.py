@@ -181,9 +181,12 @@ def test_the_real_program_takes_both_files(tmp_path: Path) -> None:
 
 
 def test_the_ports_are_those_it_listens_at(logging: Logging) -> None:
-    (container,) = logging.pod()["containers"]
-    ports = {p["name"]: p["containerPort"] for p in container["ports"]}
+    container, canary = logging.pod()["containers"]
+    ports = {p["name"]: p["containerPort"] for each in (container, canary) for p in each["ports"]}
+    assert f"--port={ports['canary']}" in canary["args"]
+    assert f"--gateway=$(POD_IP):{gateway.PLATFORM_PORT}" in canary["args"]
     assert ports == {
+        "canary": ports["canary"],
         "otlp-http": gateway.PORT,
         "platform": gateway.PLATFORM_PORT,
         "telemetry": gateway.TELEMETRY_PORT,
@@ -285,16 +288,18 @@ def test_apps_reach_one_port_of_it_and_the_platform_what_it_needs(logging: Loggi
     assert ways(policy["ingress"]) == [
         ([apps], ["otlp-http"]),
         ([WRITERS], ["platform"]),
-        ([OPERATORS, {"namespaceSelector": {}}], ["telemetry", "forwarding"]),
+        ([OPERATORS, {"namespaceSelector": {}}], ["telemetry", "forwarding", "canary"]),
     ]
 
 
-def test_it_reaches_names_and_its_sinks(logging: Logging) -> None:
+def test_it_reaches_names_its_sinks_and_where_those_are_asked(logging: Logging) -> None:
     assert ways(logging.of("NetworkPolicy")["spec"]["egress"]) == [
         ([DNS], [53, 53]),
         ([{"ipBlock": {"cidr": "192.0.2.40/32"}}, {"ipBlock": {"cidr": "2001:db8::40/128"}}], [443]),
         (ANYWHERE, [80]),
+        ([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "elastic"}}}], [9201]),
         (ANYWHERE, [443]),
+        (ANYWHERE, [9200]),
         ([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "splunk"}}}], [8089]),
     ]
 
@@ -303,7 +308,7 @@ def test_operator_and_webhook_reach_no_more_of_it_than_they_need(logging: Loggin
     writing, asking = (logging.of("NetworkPolicy", f"{NAME}-{who}")["spec"] for who in ("platform", "operator"))
     assert (writing["podSelector"], asking["podSelector"]) == (WRITERS["podSelector"], OPERATORS["podSelector"])
     assert ways(writing["egress"]) == [([DNS], [53, 53]), ([GATEWAYS], ["platform"])]
-    assert ways(asking["egress"]) == [([GATEWAYS], ["telemetry", "forwarding"])]
+    assert ways(asking["egress"]) == [([GATEWAYS], ["telemetry", "forwarding", "canary"])]
 
 
 @pytest.mark.parametrize("component", ["operator", "webhook"])
