@@ -43,6 +43,15 @@ class Product:
         for name in (self.name, f"{self.name}-webhook"):
             self.kubectl("rollout", "status", f"deployment/{name}", "-n", self.namespace, "--timeout=120s")
 
+    def upgrade(self, values: Mapping[str, Any], *, reset: bool = False) -> None:
+        """The release with these ``values`` besides those it has, or with ``reset`` with these alone; ready then."""
+        with tempfile.TemporaryDirectory() as name:
+            file = Path(name) / "values.json"
+            file.write_text(json.dumps(values))
+            flags = ("--reset-values" if reset else "--reuse-values", f"--values={file}", "--wait", "--timeout=240s")
+            self.helm("upgrade", self.name, str(CHART), *flags)
+        self.wait_ready()
+
     def leader(self) -> str:
         """Name of the operator's pod that reconciles."""
         holder = ("get", "lease", RELEASE, "-n", self.namespace, "-o", "jsonpath={.spec.holderIdentity}")
@@ -68,15 +77,9 @@ def build_values(image: str) -> dict[str, Any]:
 @contextmanager
 def upgraded(product: Product, values: Mapping[str, Any], afterwards: Mapping[str, Any]) -> Iterator[None]:
     """The release with these ``values`` besides its own inside, and with those ``afterwards``."""
-    with tempfile.TemporaryDirectory() as name:
-        file = Path(name) / "values.json"
-        for content in (values, afterwards):
-            file.write_text(json.dumps(content))
-            flags = ("--reuse-values", f"--values={file}", "--wait", "--timeout=240s")
-            product.helm("upgrade", product.name, str(CHART), *flags)
-            product.wait_ready()
-            if content is values:
-                yield
+    product.upgrade(values)
+    yield
+    product.upgrade(afterwards)
 
 
 @contextmanager
