@@ -1,20 +1,19 @@
 """The canary as a process of its own, beside a gateway, and a backend that answers what a test says."""
 
-import http.server
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from hack.lab.context import Cluster
 from hack.process import OperatorProcess
 
 from tests.support.apppods import Pod
 from tests.support.gateway import Gateway
+from tests.support.httpserver import HttpServer, Response
 
 PLATFORM_PORT = 4319
 PAGE = "microapp_log_canary"
@@ -54,42 +53,16 @@ class CanaryProcess:
 
 
 @dataclass
-class Backend:
-    """Answers questions by what a test says: status, headers and body. asked: path, headers and body of each."""
+class Backend(HttpServer):
+    """Answers questions by what a test says. asked: path, headers and body of each."""
 
-    answer: Callable[[str, bytes], tuple[int, dict[str, str], bytes]]
-    asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    answer: Callable[[str, bytes], Response]
+    asked: list[tuple[str, Message, bytes]] = field(default_factory=list)
     port: int = 0
 
-    def __enter__(self) -> Self:
-        this = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                this.asked.append((self.path, dict(self.headers), body))
-                status, headers, said = this.answer(self.path, body)
-                self.send_response(status)
-                for name, text in {**headers, "Content-Length": str(len(said))}.items():
-                    self.send_header(name, text)
-                self.end_headers()
-                self.wfile.write(said)
-
-            do_POST = do_GET  # noqa: N815 - the server's own name for it
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def respond(self, path: str, headers: Message, body: bytes) -> Response:
+        self.asked.append((path, headers, body))
+        return self.answer(path, body)
 
 
 def shown(process: OperatorProcess, name: str, **labels: str) -> float:

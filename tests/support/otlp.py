@@ -1,12 +1,12 @@
 """Who takes records in tests: refuses, hangs and rejects on demand, which a real one does only by chance."""
 
 import json
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.support.httpserver import HttpServer, Response
 
 Answer = tuple[int, bytes]
 """Status and body (opentelemetry-proto, ExportLogsServiceResponse, in JSON)."""
@@ -14,7 +14,7 @@ _TAKEN: Answer = (200, b"{}")
 
 
 @dataclass
-class Receiver:
+class Receiver(HttpServer):
     """An OTLP/HTTP receiver. port: 0 for a free one. answer: what it says to a request; may take its time.
 
     answer_report: the same to metrics, which are kept in reports. headers: of its answers. resources: ResourceLogs as
@@ -30,32 +30,9 @@ class Receiver:
     dropped: int = 0
     reports: list[dict[str, dict[str, Any]]] = field(default_factory=list)
 
-    def __enter__(self) -> "Receiver":
-        this = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                sent = this.read(self.headers, self.rfile.read(int(self.headers["Content-Length"])))
-                status, body = this._take(self.path, sent)
-                self.send_response(status)
-                for name, text in {**this.headers, "Content-Length": str(len(body))}.items():
-                    self.send_header(name, text)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def respond(self, path: str, headers: Message, body: bytes) -> Response:
+        status, said = self._take(path, self.read(headers, body))
+        return status, self.headers, said
 
     def read(self, headers: Message, sent: bytes) -> dict[str, Any]:
         """A request in the form it has in JSON."""
