@@ -157,6 +157,8 @@ def test_the_canary_takes_what_it_is_told_and_has_no_credential_to_write(logging
     given = {each["name"] for each in canary["env"]}
     assert {name for each in told.read_backs for name in each.secret_headers.values()} == given - {"POD_IP"}
     assert not given & {each["name"] for each in gateway["env"]}
+    secrets = [each["valueFrom"]["secretKeyRef"] for each in canary["env"] if "secretKeyRef" in each["valueFrom"]]
+    assert all(each["optional"] for each in secrets), "or the gateway would wait for what only reads"
     assert "readinessProbe" not in canary
     assert told.ca == FULL["logging"]["gateway"]["ca"]
 

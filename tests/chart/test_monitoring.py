@@ -28,7 +28,7 @@ ALERTS = [
     for rule in group["rules"]
 ]
 QUERIES = [t["expr"] for panel in json.loads(TARGET.read_text())["panels"] for t in panel["targets"]]
-SCRAPED = {"namespace", "pod", "job"}
+SCRAPED = {"namespace", "pod", "job", "endpoint"}
 """Labels that Prometheus adds to whatever it scrapes."""
 OWN: dict[str, set[str]] = {"up": set()}
 """What Prometheus itself says of what it scrapes."""

@@ -13,7 +13,7 @@ from microapp_operator.canary import CanaryState
 from microapp_operator.conditions import compute_status
 from microapp_operator.decide.decision import Decision, Surroundings, evaluate
 from microapp_operator.decide.forwarding import LogGateway
-from microapp_operator.decide.forwarding_view import Delivery, ForwardingView, judge_forwarding
+from microapp_operator.decide.forwarding_view import Delivery, ForwardingView, ReadBack, judge_forwarding
 from microapp_operator.desired.context import LoggingContext
 from microapp_operator.errors import Transient
 from microapp_operator.model import Condition
@@ -276,9 +276,27 @@ def test_a_canary_that_comes_back_is_told_of_seldom_since_it_is_news_of_all_apps
         assert rounds.news == [KEY] * (minutes == 0)
     rounds.look(REPORT, canaries=(replace(found, read_back=NOW + timedelta(hours=1)),), after=120)
     assert rounds.news == [KEY]
-    lost = replace(found, missing_since=rounds.world.time - timedelta(minutes=5))
+    lost = replace(found, missing_since=rounds.world.time - timedelta(minutes=5), answer="401 Unauthorized")
     view = rounds.look(REPORT, canaries=(lost,))
     assert (judge_forwarding(view, RUNNING, runs=True)[1], rounds.news) == (Reason.CANARY_NOT_READ_BACK, [KEY])
+    view = rounds.look(REPORT, canaries=(replace(lost, answer="200 OK, without the record"),), after=300)
+    assert "200 OK" in judge_forwarding(view, RUNNING, runs=True)[2], "another answer is told before long"
+
+
+def test_the_first_canary_that_comes_back_is_told_of_at_once() -> None:
+    rounds, sent = _Rounds(), CanaryState("gateway-0", "otlp", timedelta(minutes=5), missing_since=NOW)
+    rounds.look(REPORT, canaries=(sent,))
+    rounds.look(REPORT, canaries=(replace(sent, read_back=NOW, missing_since=None),))
+    assert rounds.news == [KEY]
+
+
+def test_a_process_that_starts_says_of_canaries_what_status_says_while_that_is_young() -> None:
+    told, found = "2026-06-01T11:30:00Z", CanaryState("gateway-0", "otlp", timedelta(minutes=5), read_back=NOW)
+    view = _Rounds(logging={"lastReadBackTime": told}).look(REPORT, canaries=(found,))
+    assert view.read_back == ReadBack("otlp", NOW - timedelta(minutes=30))
+    later = replace(found, read_back=NOW + timedelta(hours=1))
+    view = _Rounds(logging={"lastReadBackTime": told}).look(REPORT, canaries=(later,))
+    assert view.read_back == ReadBack("otlp", NOW + timedelta(hours=1))
 
 
 def test_a_loss_is_noticed_when_the_count_rises() -> None:

@@ -48,7 +48,8 @@ READ_BACK_{{ regexReplaceAll "[^A-Z0-9]" (printf "%s_%s" .sink .header | upper) 
     {{- range $name, $sink := .Values.logging.sinks }}
     {{- range $header, $secret := ($sink.readBack | default dict).secretHeaders }}
     - name: {{ include "microapp-operator.canaryVariable" (dict "sink" $name "header" $header) }}
-      valueFrom: {secretKeyRef: {name: {{ $secret.existingSecret }}, key: {{ $secret.key | quote }}}}
+      # A pod that waits for a Secret takes no records: without one it isn't asked, and that is told.
+      valueFrom: {secretKeyRef: {name: {{ $secret.existingSecret }}, key: {{ $secret.key | quote }}, optional: true}}
     {{- end }}
     {{- end }}
   ports:

@@ -40,11 +40,11 @@ class Delivery:
     def status(self, read_back: datetime | None) -> LoggingStatus:
         """As the app's status shows it."""
         return LoggingStatus(
-            last_delivered_time=_stamp(self.last_delivered) if self.last_delivered else None,
+            last_delivered_time=stamp(self.last_delivered) if self.last_delivered else None,
             backlog=self.backlog,
             dropped=self.dropped,
-            last_dropped_time=_stamp(self.dropped_at) if self.dropped_at else None,
-            last_read_back_time=_stamp(read_back) if read_back else None,
+            last_dropped_time=stamp(self.dropped_at) if self.dropped_at else None,
+            last_read_back_time=stamp(read_back) if read_back else None,
         )
 
 
@@ -110,13 +110,13 @@ def find_faults(view: ForwardingView) -> tuple[Finding, ...]:
 
 def _faults(view: ForwardingView, delivery: Delivery, at: datetime) -> Iterator[Finding]:
     if delivery.dropped_at is not None and at - delivery.dropped_at < DROPS_COUNT_FOR:
-        message = f"{delivery.dropped} records were lost, the last at {_stamp(delivery.dropped_at)}."
+        message = f"{delivery.dropped} records were lost, the last at {stamp(delivery.dropped_at)}."
         yield Finding(Reason.RECORDS_DROPPED, "", message)
     if delivery.silent:
         message = f"{delivery.silent} of {delivery.pods + delivery.silent} pods haven't told how delivery fares."
         yield Finding(Reason.FORWARDER_SILENT, "", message)
     if delivery.waiting_since is not None and at - delivery.waiting_since >= WAITING:
-        since = _stamp(delivery.waiting_since)
+        since = stamp(delivery.waiting_since)
         yield Finding(Reason.RECORDS_WAITING, "", f"{delivery.backlog} records wait in the pods, since {since}.")
     if view.trouble is not None:
         yield view.trouble
@@ -132,17 +132,15 @@ def judge_canaries(canaries: Iterable[CanaryState], at: datetime) -> tuple[Findi
         return None, last
     since, state = min(missed, key=lambda each: each[0])
     message = (
-        f"sink {state.sink} has given back no record sent since {_stamp(since)}; asked for it, it says: {state.answer}."
+        f"sink {state.sink} has given back no record sent since {stamp(since)}; asked for it, it says: {state.answer}."
     )
     return Finding(Reason.CANARY_NOT_READ_BACK, "", message), last
 
 
 def _told(delivery: Delivery, read_back: ReadBack | None) -> str:
-    last = f"at {_stamp(delivery.last_delivered)}" if delivery.last_delivered else "not known"
+    last = f"at {stamp(delivery.last_delivered)}" if delivery.last_delivered else "not known"
     said = f"Last record delivered: {last}. {delivery.backlog} wait, {delivery.dropped} were dropped."
-    return (
-        said if read_back is None else f"{said} Sink {read_back.sink} has given back one of {_stamp(read_back.sent)}."
-    )
+    return said if read_back is None else f"{said} Sink {read_back.sink} has given back one of {stamp(read_back.sent)}."
 
 
 def _kept(view: ForwardingView) -> tuple[str, Reason, str]:
@@ -156,5 +154,6 @@ def _kept(view: ForwardingView) -> tuple[str, Reason, str]:
 _GONE: Final = frozenset({Reason.FORWARDER_NOT_INSTALLED, Reason.NOTHING_TO_FORWARD, Reason.ENTRYPOINT_UNKNOWN})
 
 
-def _stamp(time: datetime) -> str:
+def stamp(time: datetime) -> str:
+    """As the API writes times."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -13,7 +13,14 @@ from typing import Final
 import structlog
 
 from microapp_operator.decide.forwarding import LogGateway
-from microapp_operator.decide.forwarding_view import Delivery, ForwardingView, find_faults, judge_canaries
+from microapp_operator.decide.forwarding_view import (
+    Delivery,
+    ForwardingView,
+    ReadBack,
+    find_faults,
+    judge_canaries,
+    stamp,
+)
 from microapp_operator.desired.metadata import namespace_name
 from microapp_operator.errors import OperatorError
 from microapp_operator.gates.counting import parse_time
@@ -95,7 +102,7 @@ class ForwardingWatcher:
             reports[report.tenant, report.app].append(report)
         for key in keys:
             delivery = self._delivery(key, reports.get(key, ()), now)
-            self._put(key, ForwardingView(delivery, stuck or missed, now, read_back))
+            self._put(key, ForwardingView(delivery, stuck or missed, now, self._settle(key, read_back)))
         for memory in (self._dropped, self._missing, self._dropped_at):
             for key in memory.keys() - set(keys):
                 del memory[key]
@@ -134,6 +141,15 @@ class ForwardingWatcher:
         time = status.get("lastDroppedTime")
         return parse_time(time) if time else None
 
+    def _settle(self, key: Key, found: ReadBack | None) -> ReadBack | None:
+        """What status says of it while that is young: a process that has just started needn't write to all apps."""
+        status = (self.store.app(key) or {}).get("status", {}).get("logging") or {}
+        told = status.get("lastReadBackTime")
+        if found is None or told is None or self.store.forwarding(key).at is not None:
+            return found
+        before = parse_time(told)
+        return replace(found, sent=before) if timedelta(0) <= found.sent - before < _SELDOM else found
+
     def _ready(self, key: Key) -> int:
         """Pods of the app that are ready, as its workload says."""
         within = self.children.within(namespace_name(*key))
@@ -149,8 +165,7 @@ class ForwardingWatcher:
                 sent, since = sink.sent, now
             self._took[place] = (sent, since)
             if now - since >= _STUCK:
-                minutes = int((now - since).total_seconds() // 60)
-                message = f"sink {sink.name} has taken nothing for {minutes} min, and the log gateway keeps what waits."
+                message = f"sink {sink.name} has taken nothing since {stamp(since)}; the log gateway keeps what waits."
                 stuck.append(Finding(Reason.SINK_FAILING, "", message))
         return stuck[0] if stuck else None
 
@@ -158,7 +173,7 @@ class ForwardingWatcher:
         """Keep what is news, and have the app looked at for it."""
         shown = self.store.forwarding(key)
         if shown.at is not None and view.at is not None:
-            age, idle = view.at - shown.at, view.delivery == shown.delivery
+            age, idle = view.at - shown.at, (view.delivery, view.trouble) == (shown.delivery, shown.trouble)
             seldom = _SELDOM if view.read_back != shown.read_back else timedelta.max
             if _said(shown) == _said(view) and age < (seldom if idle else _REFRESH):
                 return
@@ -166,7 +181,7 @@ class ForwardingWatcher:
         self.on_news(key)
 
 
-def _said(view: ForwardingView) -> tuple[bool, tuple[Reason, ...]]:
-    """What would be said of it, without the numbers: whether anybody reports, and what is wrong."""
+def _said(view: ForwardingView) -> tuple[bool, bool, tuple[Reason, ...]]:
+    """What would be said of it without numbers: whether anybody reports, any record came back, and what is wrong."""
     heard = view.delivery is not None and view.delivery.pods > 0
-    return heard, tuple(fault.reason for fault in find_faults(view))
+    return heard, view.read_back is not None, tuple(fault.reason for fault in find_faults(view))
