@@ -1,6 +1,7 @@
 """Answers HTTP on loopback in a thread, as what derives from it says: for faults a real server has by chance alone."""
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,14 +12,14 @@ Response = tuple[int, Mapping[str, str], bytes]
 """Status, headers and body."""
 
 
-class HttpServer:
+class HttpServer(ABC):
     """Listens inside ``with``. port: 0 for a free one."""
 
     port: int
 
+    @abstractmethod
     def respond(self, path: str, headers: Message, body: bytes) -> Response:
         """To one GET or POST."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         this = self
