@@ -128,7 +128,7 @@ class ForwardingWatcher:
     def _compare(self, key: Key, told: Iterable[PodReport], now: datetime) -> None:
         """Note a loss since the last round; before the first, status knows of the last one."""
         known = key in self._missing
-        if not known and (before := self._recorded(key)) is not None:
+        if not known and (before := self._recorded(key, "lastDroppedTime")) is not None:
             self._dropped_at[key] = before
         before_this = self._dropped.setdefault(key, {})
         for each in told:
@@ -136,18 +136,17 @@ class ForwardingWatcher:
                 self._dropped_at[key] = now
             before_this[each.pod] = each.dropped
 
-    def _recorded(self, key: Key) -> datetime | None:
+    def _recorded(self, key: Key, name: str) -> datetime | None:
+        """A time of status.logging."""
         status = (self.store.app(key) or {}).get("status", {}).get("logging") or {}
-        time = status.get("lastDroppedTime")
+        time = status.get(name)
         return parse_time(time) if time else None
 
     def _settle(self, key: Key, found: ReadBack | None) -> ReadBack | None:
         """What status says of it while that is young: a process that has just started needn't write to all apps."""
-        status = (self.store.app(key) or {}).get("status", {}).get("logging") or {}
-        told = status.get("lastReadBackTime")
-        if found is None or told is None or self.store.forwarding(key).at is not None:
+        before = self._recorded(key, "lastReadBackTime")
+        if found is None or before is None or self.store.forwarding(key).at is not None:
             return found
-        before = parse_time(told)
         return replace(found, sent=before) if timedelta(0) <= found.sent - before < _SELDOM else found
 
     def _ready(self, key: Key) -> int:

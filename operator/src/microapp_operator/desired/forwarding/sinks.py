@@ -21,6 +21,10 @@ EXTENSIONS: Final = ("health_check", STORAGE)
 _STEADFAST: Final = "steadfast"
 _PRODUCT: Final = "steadfast/elasticsearch"
 """Of a sink that always says who it is; what doesn't isn't one, and the exporter would throw its records away."""
+_ASKED_BY: Final[dict[str, dict[str, Any]]] = {
+    _STEADFAST: {},
+    _PRODUCT: {"answers_with": {"X-Elastic-Product": "Elasticsearch"}},
+}
 _KEPT: Final = [401, 403, 404, 408, 429, 500, 502, 503, 504, 507]
 """Answers to one record of many after which it is sent again: those that aren't about the record."""
 _FOREVER: Final = {"enabled": True, "initial_interval": "1s", "max_interval": "30s", "max_elapsed_time": 0}
@@ -53,7 +57,7 @@ def build_sinks(*sinks: Sink, queue_bytes: int) -> dict[str, Any]:
     """
     used = sorted({sink.asked_by for sink in sinks})
     return {
-        "extensions": {name: _steadfast(name) for name in used},
+        "extensions": {name: _ASKED_BY[name] for name in used},
         "exporters": {sink.kind: {**sink.exporter, **_added(sink, queue_bytes)} for sink in sinks},
         "service": {
             "extensions": [*EXTENSIONS, *used],
@@ -118,10 +122,6 @@ def build_elasticsearch(endpoint: str, index: str, key: str = "${env:ELASTICSEAR
         shaped=True,
         asked_by=_PRODUCT,
     )
-
-
-def _steadfast(name: str) -> dict[str, Any]:
-    return {"answers_with": {"X-Elastic-Product": "Elasticsearch"}} if name == _PRODUCT else {}
 
 
 def _added(sink: Sink, queue_bytes: int) -> dict[str, Any]:
