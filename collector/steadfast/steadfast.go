@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/extension/extensionmiddleware"
+	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -96,7 +97,10 @@ func (s *sender) RoundTrip(request *http.Request) (*http.Response, error) {
 	if answer.StatusCode/100 == 2 {
 		flaw := s.flaw(answer)
 		if flaw == "" {
-			return answer, s.count(request.Context(), answer, sink)
+			if err := s.count(request.Context(), answer, sink); err != nil {
+				return nil, err
+			}
+			return answer, nil
 		}
 		soften(answer, flaw)
 		s.refusals.Add(request.Context(), 1, metric.WithAttributes(sink, attribute.String("status", "no sink")))
@@ -127,8 +131,8 @@ func (s *sender) flaw(answer *http.Response) string {
 	return ""
 }
 
-// count notes what a success says it has refused (opentelemetry-proto, ExportLogsServiceResponse: field 1 is
-// partial_success, whose field 1 is rejected_log_records), and leaves the answer as it was.
+// count notes what a success says it has refused (opentelemetry-proto, ExportLogsPartialSuccess), and leaves the answer as
+// it was.
 func (s *sender) count(ctx context.Context, answer *http.Response, sink attribute.KeyValue) error {
 	if answer.Header.Get("Content-Type") != protobuf {
 		return nil
@@ -142,34 +146,13 @@ func (s *sender) count(ctx context.Context, answer *http.Response, sink attribut
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(said), answer.Body), answer.Body}
-	if partial, _ := first(said); len(partial) > 0 {
-		if _, records := first(partial); records > 0 {
-			s.rejected.Add(ctx, int64(records), metric.WithAttributes(sink))
+	response := plogotlp.NewExportResponse()
+	if response.UnmarshalProto(said) == nil { // what is no such response, its exporter complains of
+		if records := response.PartialSuccess().RejectedLogRecords(); records > 0 {
+			s.rejected.Add(ctx, records, metric.WithAttributes(sink))
 		}
 	}
 	return nil
-}
-
-// first is field 1 of a message: its bytes or its number, whichever it is; neither of what is no message.
-func first(message []byte) (held []byte, number uint64) {
-	for len(message) > 0 {
-		field, kind, size := protowire.ConsumeTag(message)
-		if size < 0 {
-			return nil, 0
-		}
-		message = message[size:]
-		size = protowire.ConsumeFieldValue(field, kind, message)
-		if size < 0 {
-			return nil, 0
-		}
-		if field == 1 && kind == protowire.BytesType {
-			held, _ = protowire.ConsumeBytes(message)
-		} else if field == 1 && kind == protowire.VarintType {
-			number, _ = protowire.ConsumeVarint(message)
-		}
-		message = message[size:]
-	}
-	return held, number
 }
 
 // soften makes a 503 of an answer. The exporter looks for words in its body, as OTLP has it (google.rpc.Status, whose
