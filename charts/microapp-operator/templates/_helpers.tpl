@@ -171,6 +171,19 @@ readinessProbe:
 - ipBlock: {cidr: "::/0", except: ["fe80::/10", "fd00:ec2::254/128"]}
 {{- end }}
 
+{{/* The same: where the values say something is, or else anywhere. Call with (dict "root" $ "egress" …). */}}
+{{- define "microapp-operator.peers" -}}
+{{- range .egress.cidrs }}
+- ipBlock: {cidr: {{ . | quote }}}
+{{- end }}
+{{- with .egress.namespace }}
+- namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ . }}}}
+{{- end }}
+{{- if not (or .egress.cidrs .egress.namespace) }}
+{{ include "microapp-operator.anywhere" .root }}
+{{- end }}
+{{- end }}
+
 {{/* Whether something is put before what apps run, so that registries are asked. */}}
 {{- define "microapp-operator.asksRegistries" -}}
 {{- if or .Values.vault .Values.logging.enabled }}true{{ end }}

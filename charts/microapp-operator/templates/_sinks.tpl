@@ -135,15 +135,7 @@ retry_on_failure: {enabled: true, initial_interval: 1s, max_interval: 30s, max_e
 {{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) }}
 {{- $egress := .egress | default dict }}
 - to:
-    {{- range $egress.cidrs }}
-    - ipBlock: {cidr: {{ . | quote }}}
-    {{- end }}
-    {{- with $egress.namespace }}
-    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ . }}}}
-    {{- end }}
-    {{- if not (or $egress.cidrs $egress.namespace) }}
-    {{- include "microapp-operator.anywhere" .root | nindent 4 }}
-    {{- end }}
+    {{- include "microapp-operator.peers" (dict "root" .root "egress" $egress) | trim | nindent 4 }}
   ports:
     {{- range $egress.ports | default (list $port) }}
     - {port: {{ . }}, protocol: TCP}
